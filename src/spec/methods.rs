@@ -1,0 +1,1 @@
+//! Methods: who sends them, what correlates them, which capability they need.

@@ -1,0 +1,8 @@
+//! What the specification says, as data: revisions, schemas, methods, requirements.
+
+pub mod catalogue;
+pub mod methods;
+pub mod revision;
+pub mod schema;
+
+pub use revision::{Era, Revision};

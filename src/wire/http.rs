@@ -1,0 +1,1 @@
+//! The session logic of Streamable HTTP, without I/O.

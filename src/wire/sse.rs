@@ -1,0 +1,1 @@
+//! Server-Sent Events by the standard, at any chunk boundary.

@@ -1,0 +1,1 @@
+//! stdio framing: one message a line.
