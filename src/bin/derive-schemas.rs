@@ -1,0 +1,2 @@
+//! Derives the schemas and catalogues of this repository from the published ones.
+fn main() {}
