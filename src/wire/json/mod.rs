@@ -165,6 +165,15 @@ impl Document {
         bytes.get(self.span(pointer)?)
     }
 
+    /// The byte ranges of the items of a top-level array; of anything else nothing.
+    #[must_use]
+    pub fn item_spans(&self) -> Vec<Range<usize>> {
+        if !self.value.is_array() {
+            return Vec::new();
+        }
+        self.children(0).map(|(_, node)| node.start as usize..node.end as usize).collect()
+    }
+
     /// The JSON pointer of the innermost value (or of the member whose name) covers that byte.
     #[must_use]
     pub fn pointer_at(&self, offset: usize) -> Option<String> {
