@@ -4,5 +4,6 @@ pub mod catalogue;
 pub mod methods;
 pub mod revision;
 pub mod schema;
+mod violation;
 
 pub use revision::{Era, Revision};
