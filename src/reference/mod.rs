@@ -1,1 +1,80 @@
-//! reference
+//! The reference client and the reference server: the protocol done properly, without I/O.
+//!
+//! Both are engines: they are given messages and time, and propose messages. What drives them (a transport, or the puppet
+//! rule of a seat) decides what becomes of a proposal.
+
+use crate::wire::{Id, Message};
+use serde_json::Value;
+use std::time::Duration;
+
+/// One session of an engine: one connection over stdio, one session id over HTTP.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SessionKey(pub u32);
+
+/// Which way a message of ours goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Route {
+    /// It answers the other party's request with that id.
+    Answer(Id),
+    /// It belongs to the other party's open request with that id, and goes where that one's answer goes.
+    Related(Id),
+    /// It belongs to nothing that is open. (Everything a client sends of its own is this.)
+    Unrelated,
+}
+
+/// A message that an engine would send.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Proposal {
+    /// In which session.
+    pub session: SessionKey,
+    /// Which way.
+    pub route: Route,
+    /// The message.
+    pub message: Value,
+}
+
+/// What an engine can ask for beside messages.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Effect {
+    /// Send this.
+    Send(Proposal),
+    /// Close the connection that carries the answer to that request, but not its stream (Streamable HTTP; elsewhere nothing).
+    CloseStream {
+        /// In which session.
+        session: SessionKey,
+        /// The request.
+        request: Id,
+    },
+    /// The application got something: for the client (see [`crate::trace::Body::Saw`]).
+    Saw {
+        /// The label under which it was asked for.
+        label: String,
+        /// What it got.
+        value: Value,
+    },
+    /// The engine is done with this session: the client wants to disconnect.
+    Close {
+        /// Which.
+        session: SessionKey,
+    },
+}
+
+/// A party that can be driven: the reference client or the reference server.
+pub trait Engine: Send {
+    /// A session began. The client proposes `initialize` now.
+    fn opened(&mut self, now: Duration, session: SessionKey);
+    /// A message came. `now` is the time since the play began.
+    fn receive(&mut self, now: Duration, session: SessionKey, message: &Message);
+    /// What was proposed has been sent, perhaps altered (the puppet rule): the engine goes by what was sent.
+    fn sent(&mut self, now: Duration, session: SessionKey, message: &Message);
+    /// A session is over: nothing can be sent in it any more.
+    fn closed(&mut self, now: Duration, session: SessionKey);
+    /// Time has come to what [`Engine::wake_at`] said.
+    fn wake(&mut self, now: Duration);
+    /// When to be woken next.
+    fn wake_at(&self) -> Option<Duration>;
+    /// What it wants done, in order; empties the list.
+    fn take(&mut self) -> Vec<Effect>;
+    /// Will it propose nothing more unless a message comes? (No timer runs, nothing is under way.)
+    fn idle(&self) -> bool;
+}

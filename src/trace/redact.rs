@@ -1,0 +1,1 @@
+//! Secrets out of the run record: pseudonyms that keep equality, length and character class.
