@@ -3,6 +3,8 @@
 pub mod binding;
 pub mod diagnostic;
 pub mod exchange;
+#[cfg(test)]
+mod exchange_tests;
 pub mod files;
 pub mod lint;
 pub mod model;
