@@ -842,7 +842,7 @@ impl Exchange {
         self.states[id].started = false;
         self.states[id].rested = Some(self.now);
         let message = occurrence.and_then(|o| match &o.what {
-            What::Said { message, .. } => Some(message),
+            What::Said { message, .. } => Some(message.as_ref()),
             _ => None,
         });
         if let Some(message) = message {
