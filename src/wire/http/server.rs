@@ -236,6 +236,16 @@ impl ServerLogic {
         alive.chain(idle).min()
     }
 
+    #[cfg(test)]
+    pub(super) fn round_trips_open(&self) -> usize {
+        self.round_trips.len()
+    }
+
+    #[cfg(test)]
+    pub(super) fn streams_kept(&self) -> usize {
+        self.sessions.values().map(Session::streams_kept).sum()
+    }
+
     fn with(&mut self, session: SessionKey, act: impl FnOnce(&mut Session, &mut Context<'_>)) -> Vec<ServerAction> {
         let mut out = Vec::new();
         if let Some(session) = self.sessions.get_mut(&session) {
@@ -279,10 +289,13 @@ impl ServerLogic {
     fn get(&mut self, rt: RoundTrip, headers: &Headers, out: &mut Vec<ServerAction>) -> Result<(), Refusal> {
         let key = self.find(headers, out)?;
         let after = single(headers, LAST_EVENT_ID)?;
-        self.room(key, 1)?;
+        let after = after.filter(|id| !id.is_empty());
+        if after.is_none() {
+            self.room(key, 1)?;
+        }
         if let Some(session) = self.sessions.get_mut(&key) {
             let mut cx = Context { policy: &self.policy, now: self.now, out };
-            match after.filter(|id| !id.is_empty()) {
+            match after {
                 Some(after) => session.resume(&mut cx, rt, after)?,
                 None => session.open(&mut cx, rt, Origin::Listen),
             }

@@ -105,6 +105,11 @@ impl Session {
         self.streams.values().map(count).sum()
     }
 
+    #[cfg(test)]
+    pub(super) fn streams_kept(&self) -> usize {
+        self.streams.len()
+    }
+
     pub(super) fn is_connected(&self) -> bool {
         self.streams.values().any(|s| s.connection.is_some())
     }
