@@ -678,8 +678,9 @@ impl Exchange {
                 continue;
             }
             for proof in &node.proves {
-                let unreached =
-                    Unreached { requirement: proof.id.clone(), step: node.name.clone(), reason: reason.to_owned() };
+                let party = plan.finisher(n).unwrap_or(Party::Server);
+                let (requirement, step) = (proof.id.clone(), node.name.clone());
+                let unreached = Unreached { requirement, step, party, reason: reason.to_owned() };
                 if !self.walk.unreached.contains(&unreached) {
                     self.walk.unreached.push(unreached);
                 }

@@ -240,3 +240,22 @@ impl Plan {
         }
     }
 }
+
+impl Plan {
+    /// What the application above the client does on this transport.
+    pub fn actions(&self) -> impl Iterator<Item = &super::model::Action> {
+        self.scenario.drive.iter().filter(|a| self.holds(&a.when))
+    }
+
+    /// What the file asserts of the answer to the request with that label.
+    #[must_use]
+    pub fn answer_to(&self, label: &str) -> Option<&super::model::Payload> {
+        let asked = self.labelled(label)?;
+        self.nodes.iter().find_map(|n| match &n.kind {
+            Kind::Act(act, Some(target)) if *target == asked && matches!(act.verb, Verb::Answers { .. }) => {
+                Some(&act.payload)
+            }
+            _ => None,
+        })
+    }
+}
