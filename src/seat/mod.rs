@@ -1,6 +1,7 @@
 //! One automaton, three thin adapters: a scenario played as the client, as the server, or watched.
 
 // pub mod own;
+pub mod cast;
 pub mod recorder;
 // pub mod watch;
 
