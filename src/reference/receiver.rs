@@ -6,6 +6,7 @@ use super::tasks::{Status, Task, TaskMessageQueue, TaskStore};
 use super::work::{Ask, Finish, Plan, Step};
 use super::{Effect, Proposal, Route, SessionKey, Surroundings, take_where};
 use crate::spec::Revision;
+use crate::spec::methods::declared;
 use crate::wire::{Id, Message};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -402,7 +403,7 @@ impl Receiver {
             let purpose = Purpose::Work(key, work.answers.len());
             work.answers.push(None);
             let leaf = format!("tasks.requests.{}", method.replace('/', "."));
-            if let Some(ttl) = as_task.filter(|_| rpc::declares(&peer.capabilities, &leaf)) {
+            if let Some(ttl) = as_task.filter(|_| declared(&peer.capabilities, &leaf)) {
                 params["task"] = json!({ "ttl": ttl });
             }
             if let Ok(Some(task)) = &task {
@@ -512,7 +513,7 @@ impl Receiver {
             Caller::Task { id, .. } => Some(id.clone()),
             Caller::Plain { .. } => None,
         };
-        let can_cancel = self.peers.get(&session).is_some_and(|peer| rpc::declares(&peer.capabilities, "tasks.cancel"));
+        let can_cancel = self.peers.get(&session).is_some_and(|peer| declared(&peer.capabilities, "tasks.cancel"));
         let undelivered = task.as_ref().map(|task| self.queue.undelivered(task)).unwrap_or_default();
         let belongs = |purpose| matches!(purpose, Purpose::Work(work, _) if work == key);
         self.requestor.give_up(belongs, can_cancel, &route, task.as_deref(), &undelivered, &mut self.out);
@@ -567,7 +568,7 @@ impl Receiver {
             "tasks/cancel" => "tasks.cancel",
             _ => return false,
         };
-        if peer.revision != Revision::V2025_11_25 || !rpc::declares(&peer.declared, offered) {
+        if peer.revision != Revision::V2025_11_25 || !declared(&peer.declared, offered) {
             return false;
         }
         self.expire(now);
