@@ -1,7 +1,9 @@
 //! One automaton, three thin adapters: a scenario played as the client, as the server, or watched.
 
-// pub mod own;
 pub mod cast;
+mod gate;
+pub mod host;
+pub mod own;
 pub mod recorder;
 // pub mod watch;
 
