@@ -131,6 +131,18 @@ pub async fn play(play: &Play, deviations: Deviations, seed: u64) -> Trace {
             finish(stop, host).await;
             events
         }
+        (Transport::Stdio, Seat::Server) => {
+            let (near, far) = memory::pipes();
+            let ours = stdio(Party::Server, far, &numbers);
+            let theirs = stdio(Party::Client, near, &Numbers::default());
+            let mut foreign = hosted(Box::new(client), deviations.client);
+            foreign.saw = ours.feed();
+            let host = tokio::spawn(foreign.run(theirs, stopped.clone()));
+            let mut engine = server;
+            let events = own::play(play, &mut engine, ours, stopped).await;
+            finish(stop, host).await;
+            events
+        }
         _ => Vec::new(),
     };
     Trace { header: header(play, "mcp-interop", "mcp-interop", Map::new()), events }
@@ -168,27 +180,29 @@ mod tests {
             }
             let plan = Arc::new(Plan::new(Arc::new(scenario), Transport::Stdio));
             let mut n = 3;
-            let play_ = prepare(plan, Seat::Client, Revision::DEFAULT, vec![], &mut || {
-                n += 1;
-                n
-            });
-            let rt = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
-            let trace = rt.block_on(play(&play_, Deviations::default(), 1));
-            let mut exchange = play_.exchange();
-            for e in &trace.events {
-                exchange.observe(e);
-            }
-            let walk = exchange.walk();
-            println!("=== {} {:?} {:?}", play_.plan.scenario().id, walk.ending, trace.end());
-            for d in &walk.deviations {
-                println!("   DEV {d:?}");
-            }
-            for d in &walk.unreached {
-                println!("   UNREACHED {d:?}");
-            }
-            if std::env::var("V").is_ok_and(|v| play_.plan.scenario().id.contains(&v)) {
+            for seat in [Seat::Client, Seat::Server] {
+                let play_ = prepare(Arc::clone(&plan), seat, Revision::DEFAULT, vec![], &mut || {
+                    n += 1;
+                    n
+                });
+                let rt = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
+                let trace = rt.block_on(play(&play_, Deviations::default(), 1));
+                let mut exchange = play_.exchange();
                 for e in &trace.events {
-                    println!("{}", serde_json::to_string(e).unwrap());
+                    exchange.observe(e);
+                }
+                let walk = exchange.walk();
+                println!("=== {seat} {} {:?} {:?}", play_.plan.scenario().id, walk.ending, trace.end());
+                for d in &walk.deviations {
+                    println!("   DEV {d:?}");
+                }
+                for d in &walk.unreached {
+                    println!("   UNREACHED {d:?}");
+                }
+                if std::env::var("V").is_ok_and(|v| play_.plan.scenario().id.contains(&v)) {
+                    for e in &trace.events {
+                        println!("{}", serde_json::to_string(e).unwrap());
+                    }
                 }
             }
         }

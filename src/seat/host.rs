@@ -5,14 +5,13 @@ use super::own::raised;
 use crate::reference::{Effect, Engine, Proposal, SessionKey};
 use crate::trace::Transport;
 use crate::trace::event::Body;
-use crate::transport::{Link, LinkEvent, LinkWhat, Order, SendOrder};
+use crate::transport::{Feed, Link, LinkEvent, LinkWhat, Order, SendOrder};
 use crate::wire::json::Limits;
 use crate::wire::{Message, Party};
 use bytes::Bytes;
-use serde_json::Value;
 use std::collections::VecDeque;
 use std::time::Duration;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 /// What becomes of what the engine proposes: usually itself. The hook for faults.
@@ -24,8 +23,8 @@ pub struct Host {
     pub engine: Box<dyn Engine>,
     /// What becomes of what it proposes.
     pub alter: Alter,
-    /// Where it says what its application saw.
-    pub saw: Option<mpsc::UnboundedSender<(String, Value)>>,
+    /// Where it is recorded what its application saw.
+    pub saw: Option<Feed>,
 }
 
 impl Host {
@@ -61,8 +60,7 @@ impl Host {
                         }
                         Effect::Saw { label, value } => {
                             if let Some(saw) = &self.saw {
-                                // nobody listens any more: then nobody misses it
-                                let _ = saw.send((label, value));
+                                saw.record(Some(SessionKey(0)), Body::Saw { label, value }).await;
                             }
                         }
                         Effect::Close { .. } => done = true,

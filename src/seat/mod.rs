@@ -5,7 +5,7 @@ mod gate;
 pub mod host;
 pub mod own;
 pub mod recorder;
-// pub mod watch;
+pub mod watch;
 
 pub use recorder::Recorder;
 
