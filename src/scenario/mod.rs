@@ -1,12 +1,17 @@
 //! The scenario language: reading, checking and explaining files, and the automaton that plays and watches them.
 
+pub mod binding;
 pub mod diagnostic;
+pub mod exchange;
 pub mod files;
 pub mod lint;
 pub mod model;
 pub mod parse;
 pub mod pattern;
+pub mod plan;
+pub mod play;
 pub mod source;
+pub mod walk;
 
 pub use diagnostic::{Diagnostic, Diagnostics};
 pub use model::Scenario;
