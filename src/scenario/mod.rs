@@ -10,6 +10,7 @@ pub mod parse;
 pub mod pattern;
 pub mod plan;
 pub mod play;
+pub mod seats;
 pub mod source;
 pub mod walk;
 
