@@ -115,6 +115,8 @@ struct Waiter {
     session: SessionKey,
     request: Id,
     task: String,
+    /// The connection for its answer is lost; the answer may be fetched by resumption all the same.
+    lost: bool,
 }
 
 /// A request to carry out.
@@ -321,11 +323,9 @@ impl Receiver {
     fn route_of(&self, work: &Work) -> Route {
         match &work.caller {
             Caller::Plain { request } => Route::Related(request.clone()),
-            Caller::Task { id, .. } => self
-                .waiters
-                .iter()
-                .find(|waiter| waiter.session == work.session && waiter.task == *id)
-                .map_or(Route::Unrelated, |waiter| Route::Related(waiter.request.clone())),
+            Caller::Task { id, .. } => {
+                self.waiting_for(work.session, id).map_or(Route::Unrelated, |request| Route::Related(request.clone()))
+            }
         }
     }
 
@@ -435,10 +435,15 @@ impl Receiver {
         }
     }
 
+    /// The `tasks/result` request over which messages of a task reach its requestor: the one that waits longest.
+    fn waiting_for(&self, session: SessionKey, task: &str) -> Option<&Id> {
+        let for_it = |waiter: &&Waiter| waiter.session == session && waiter.task == task && !waiter.lost;
+        self.waiters.iter().find(for_it).map(|waiter| &waiter.request)
+    }
+
     /// Sends a task's undelivered questions over the `tasks/result` request that waits longest, if one does.
     fn deliver(&mut self, session: SessionKey, task: &str) {
-        let via = self.waiters.iter().find(|waiter| waiter.session == session && waiter.task == task);
-        let Some(via) = via.map(|waiter| waiter.request.clone()) else { return };
+        let Some(via) = self.waiting_for(session, task).cloned() else { return };
         for message in self.queue.deliver(task, &via) {
             self.send(session, Route::Related(via.clone()), message);
         }
@@ -553,9 +558,18 @@ impl Receiver {
         self.lost(session, request);
     }
 
-    /// The connection that carries the answer to a request is lost.
+    /// The connection that carries the answer to a request is lost: questions that went that way go out again, over another
+    /// `tasks/result` of the same task if one waits, or over the next.
     pub fn lost(&mut self, session: SessionKey, request: &Id) {
         self.queue.lost(session, request);
+        let mut tasks = Vec::new();
+        for waiter in self.waiters.iter_mut().filter(|waiter| waiter.session == session) {
+            waiter.lost |= waiter.request == *request;
+            tasks.push(waiter.task.clone());
+        }
+        for task in tasks {
+            self.deliver(session, &task);
+        }
     }
 
     /// Serves `tasks/get`, `tasks/result`, `tasks/list` and `tasks/cancel`, by what was declared to the other party. False: it is
@@ -592,7 +606,7 @@ impl Receiver {
             }
             "tasks/result" if known.status.is_terminal() => self.answer(session, id, &final_outcome(&known)),
             "tasks/result" => {
-                self.waiters.push(Waiter { session, request: id.clone(), task: task.to_owned() });
+                self.waiters.push(Waiter { session, request: id.clone(), task: task.to_owned(), lost: false });
                 self.deliver(session, task);
             }
             _ => self.cancel(now, session, id, &known),

@@ -109,10 +109,12 @@ impl Bench {
 }
 
 fn messages(effects: &[Effect]) -> Vec<&Value> {
-    let send = |effect| match effect {
-        &Effect::Send(ref proposal) => Some(&proposal.message),
-        _ => None,
-    };
+    fn send(effect: &Effect) -> Option<&Value> {
+        match effect {
+            Effect::Send(proposal) => Some(&proposal.message),
+            _ => None,
+        }
+    }
     effects.iter().filter_map(send).collect()
 }
 
@@ -141,4 +143,536 @@ fn the_founding_exchange() {
     let again = bench.ask(A, "tasks/result", json!({ "taskId": task }));
     assert_eq!(again["result"], end.message["result"], "the result can be had again");
     assert!(bench.give(A, &answer).is_empty(), "a second answer to one question is ignored");
+}
+
+#[test]
+fn an_answer_cannot_be_canned() {
+    let mut bench = Bench::ready();
+    let (_, effects) =
+        bench.request(A, "tools/call", json!({ "name": "test_task_elicitation", "arguments": { "files": 3 } }));
+    let id = messages(&effects)[0]["id"].clone();
+    let declined =
+        json!({ "jsonrpc": "2.0", "id": id, "result": { "action": "accept", "content": { "confirm": "true" } } });
+    let effects = bench.give(A, &declined);
+    assert_eq!(messages(&effects)[0]["result"]["content"][0]["text"], "Nothing deleted", "a string is no consent");
+}
+
+#[test]
+fn the_version_is_negotiated() {
+    for (asked, agreed) in [
+        ("2024-11-05", "2024-11-05"),
+        ("2025-03-26", "2025-03-26"),
+        ("2025-06-18", "2025-06-18"),
+        ("2025-11-25", "2025-11-25"),
+        ("2026-07-28", "2025-11-25"),
+        ("1.0", "2025-11-25"),
+    ] {
+        assert_eq!(Bench::new(|_| {}).open(A, asked)["result"]["protocolVersion"], agreed, "{asked}");
+    }
+}
+
+#[test]
+fn initialize_comes_first_and_once() {
+    let mut bench = Bench::new(|_| {});
+    bench.server.opened(bench.now, A);
+    assert_eq!(bench.ask(A, "ping", json!({}))["result"], json!({}));
+    assert_eq!(bench.code("tools/list", json!({})), -32600);
+    for params in [json!({}), json!({ "protocolVersion": 1 }), json!({ "protocolVersion": "2025-11-25" })] {
+        assert_eq!(bench.code("initialize", params), -32602);
+    }
+    bench.open(A, "2025-11-25");
+    let info = json!({ "name": "t", "version": "0" });
+    let again = json!({ "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": info });
+    assert_eq!(bench.code("initialize", again), -32600);
+    assert!(bench.ask(A, "tools/list", json!({}))["result"]["tools"].is_array());
+}
+
+#[test]
+fn no_question_before_the_handshake_is_over() {
+    let mut bench = Bench::new(|_| {});
+    bench.server.opened(bench.now, A);
+    let info = json!({ "name": "t", "version": "0" });
+    let capabilities = json!({ "elicitation": {} });
+    bench.ask(
+        A,
+        "initialize",
+        json!({ "protocolVersion": "2025-11-25", "capabilities": capabilities, "clientInfo": info }),
+    );
+    let (_, effects) =
+        bench.request(A, "tools/call", json!({ "name": "test_task_elicitation", "arguments": { "files": 1 } }));
+    assert!(effects.is_empty());
+    let effects = bench.give(A, &json!({ "jsonrpc": "2.0", "method": "notifications/initialized" }));
+    assert_eq!(messages(&effects)[0]["method"], "elicitation/create");
+}
+
+#[test]
+fn what_cannot_be_served_is_refused_with_its_code() {
+    let mut bench = Bench::ready();
+    for (method, params, code) in [
+        ("no/such/method", json!({}), -32601),
+        ("tools/call", json!({}), -32602),
+        ("tools/call", json!({ "name": 1 }), -32602),
+        ("tools/call", json!({ "name": "no_such_tool" }), -32602),
+        ("tools/call", json!({ "name": "TEST_SIMPLE_TEXT" }), -32602),
+        ("tools/call", json!({ "name": "test_simple_text", "arguments": [] }), -32602),
+        ("tools/call", json!({ "name": "test_simple_text", "task": {} }), -32601),
+        ("tools/call", json!({ "name": "test_task_required" }), -32601),
+        ("tools/call", json!({ "name": "test_task_optional", "task": true }), -32602),
+        ("tools/call", json!({ "name": "test_task_optional", "task": { "ttl": "long" } }), -32602),
+        ("tools/call", json!({ "name": "test_simple_text", "_meta": { "progressToken": null } }), -32602),
+        ("tools/call", json!([1, 2]), -32602),
+        ("tools/list", json!({ "cursor": "abc" }), -32602),
+        ("tools/list", json!({ "cursor": 1 }), -32602),
+        ("resources/read", json!({}), -32602),
+        ("resources/read", json!({ "uri": "test://no-such-resource" }), -32002),
+        ("resources/subscribe", json!({}), -32602),
+        ("prompts/get", json!({ "name": "no_such_prompt" }), -32602),
+        ("prompts/get", json!({ "name": "test_prompt_with_arguments", "arguments": { "arg1": "x" } }), -32602),
+        (
+            "completion/complete",
+            json!({ "ref": { "type": "ref/prompt", "name": "no_such_prompt" }, "argument": { "name": "a", "value": "" } }),
+            -32602,
+        ),
+        ("completion/complete", json!({}), -32602),
+        ("logging/setLevel", json!({ "level": "loud" }), -32602),
+        ("tasks/get", json!({}), -32602),
+        ("tasks/get", json!({ "taskId": "no-such-task" }), -32602),
+        ("tasks/result", json!({ "taskId": "no-such-task" }), -32602),
+        ("tasks/cancel", json!({ "taskId": "no-such-task" }), -32602),
+        ("tasks/list", json!({ "cursor": "no such cursor" }), -32602),
+        ("tasks/other", json!({}), -32601),
+    ] {
+        assert_eq!(bench.code(method, params.clone()), code, "{method} {params}");
+    }
+}
+
+#[test]
+fn what_is_no_message_is_refused_without_an_id_and_harms_nobody() {
+    let mut bench = Bench::ready();
+    for (bytes, code) in [
+        (&br#"{"jsonrpc":"2.0","id":"#[..], -32700),
+        (b"{\"jsonrpc\xff\"}", -32700),
+        (&b"[".repeat(100_000), -32700),
+        (br#"[{"jsonrpc":"2.0","id":"b1","method":"ping"}]"#, -32600),
+        (br#"{"jsonrpc":"2.0","id":"d1","id":"d2","method":"ping"}"#, -32600),
+        (br#"{"jsonrpc":"2.0","id":null,"method":"ping"}"#, -32600),
+        (br#"{"jsonrpc":"2.0","id":1.5,"method":"ping"}"#, -32600),
+        (br#"{"jsonrpc":"2.0","id":5}"#, -32600),
+        (b"5", -32600),
+    ] {
+        let effects = bench.bytes(A, bytes);
+        let shown = String::from_utf8_lossy(&bytes[..bytes.len().min(60)]).into_owned();
+        let [Effect::Send(refusal)] = &effects[..] else { panic!("{shown}: {effects:?}") };
+        assert_eq!(refusal.message["error"]["code"], code, "{shown}");
+        assert!(refusal.message.get("id").is_none(), "{shown}");
+        assert_eq!(bench.ask(A, "ping", json!({}))["result"], json!({}));
+    }
+    assert!(bench.bytes(A, br#"{"jsonrpc":"2.0","id":"r1","result":{},"error":{"code":1,"message":"x"}}"#).is_empty());
+    assert!(bench.bytes(A, br#"{"jsonrpc":"2.0","id":99,"result":{}}"#).is_empty());
+    assert!(bench.bytes(A, br#"{"jsonrpc":"2.0","method":"notifications/whatever"}"#).is_empty());
+    let refusal = bench.bytes(A, br#"{"jsonrpc":"1.0","id":7,"method":"ping"}"#);
+    assert_eq!(messages(&refusal)[0]["error"]["code"], -32600);
+}
+
+#[test]
+fn a_batch_is_served_where_the_revision_has_them() {
+    let mut bench = Bench::ready_with(|_| {}, "2025-03-26");
+    let batch = json!([
+        { "jsonrpc": "2.0", "id": "a", "method": "ping" },
+        { "jsonrpc": "2.0", "method": "notifications/cancelled", "params": { "requestId": "x" } },
+        { "jsonrpc": "2.0", "id": "b", "method": "ping" },
+    ]);
+    let effects = bench.give(A, &batch);
+    let ids: Vec<&Value> = messages(&effects).into_iter().map(|message| &message["id"]).collect();
+    assert_eq!(ids, ["a", "b"]);
+    let empty = bench.bytes(A, b"[]");
+    assert_eq!(messages(&empty)[0]["error"]["code"], -32600);
+}
+
+#[test]
+fn the_plain_tools_answer_as_the_contract_says() {
+    let mut bench = Bench::ready();
+    for (name, types) in [
+        ("test_simple_text", &["text"][..]),
+        ("test_image_content", &["image"]),
+        ("test_audio_content", &["audio"]),
+        ("test_embedded_resource", &["resource"]),
+        ("test_multiple_content_types", &["text", "image", "resource"]),
+        ("test_error_handling", &["text"]),
+        ("json_schema_2020_12_tool", &["text"]),
+    ] {
+        let answer = bench.ask(A, "tools/call", json!({ "name": name }));
+        let got: Vec<&str> = answer["result"]["content"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|block| block["type"].as_str().unwrap())
+            .collect();
+        assert_eq!(got, types, "{name}");
+        let failed = answer["result"].get("isError").is_some();
+        assert_eq!(failed, name == "test_error_handling");
+    }
+}
+
+#[test]
+fn a_log_level_keeps_what_is_below_it_away() {
+    let mut bench = Bench::ready();
+    for (level, count) in [("debug", 3), ("info", 3), ("notice", 0), ("emergency", 0)] {
+        assert_eq!(bench.ask(A, "logging/setLevel", json!({ "level": level }))["result"], json!({}));
+        let (_, mut effects) = bench.request(A, "tools/call", json!({ "name": "test_tool_with_logging" }));
+        effects.extend(bench.pass(100));
+        let logged = messages(&effects).into_iter().filter(|message| message["method"] == "notifications/message");
+        assert_eq!(logged.count(), count, "{level}");
+        assert!(messages(&effects).last().unwrap()["result"].is_object());
+    }
+}
+
+#[test]
+fn progress_comes_to_who_gave_a_token() {
+    let mut bench = Bench::ready();
+    for token in [None, Some(json!("t")), Some(json!(7))] {
+        let meta = token.as_ref().map(|token| json!({ "progressToken": token })).unwrap_or(json!({}));
+        let (id, mut effects) =
+            bench.request(A, "tools/call", json!({ "name": "test_tool_with_progress", "_meta": meta }));
+        effects.extend(bench.pass(100));
+        let progress: Vec<&Value> =
+            messages(&effects).into_iter().filter(|message| message["method"] == "notifications/progress").collect();
+        assert_eq!(progress.len(), if token.is_some() { 3 } else { 0 });
+        for (one, much) in progress.iter().zip([0, 50, 100]) {
+            assert_eq!(one["params"], json!({ "progressToken": token, "progress": much, "total": 100 }));
+        }
+        assert_eq!(messages(&effects).last().unwrap()["id"], id.to_value());
+    }
+}
+
+#[test]
+fn a_cancelled_call_stops_and_is_not_answered() {
+    let mut bench = Bench::ready();
+    let (id, effects) =
+        bench.request(A, "tools/call", json!({ "name": "test_elicitation", "arguments": { "message": "?" } }));
+    let question = messages(&effects)[0]["id"].clone();
+    let cancelled =
+        json!({ "jsonrpc": "2.0", "method": "notifications/cancelled", "params": { "requestId": id.to_value() } });
+    let effects = bench.give(A, &cancelled);
+    assert_eq!(messages(&effects)[0]["method"], "notifications/cancelled");
+    assert_eq!(messages(&effects)[0]["params"]["requestId"], question, "nobody needs the answer any more");
+    let late = json!({ "jsonrpc": "2.0", "id": question, "result": { "action": "cancel" } });
+    assert!(bench.give(A, &late).is_empty());
+    let (slow, _) = bench.request(A, "tools/call", json!({ "name": "test_task_slow", "arguments": { "ms": 50 } }));
+    bench.give(
+        A,
+        &json!({ "jsonrpc": "2.0", "method": "notifications/cancelled", "params": { "requestId": slow.to_value() } }),
+    );
+    bench.give(
+        A,
+        &json!({ "jsonrpc": "2.0", "method": "notifications/cancelled", "params": { "requestId": "unknown" } }),
+    );
+    bench.give(A, &json!({ "jsonrpc": "2.0", "method": "notifications/cancelled" }));
+    assert!(bench.pass(1_000).is_empty());
+}
+
+#[test]
+fn a_stream_is_closed_before_the_answer() {
+    let mut bench = Bench::ready();
+    let (id, effects) = bench.request(A, "tools/call", json!({ "name": "test_reconnection" }));
+    assert_eq!(effects, [Effect::CloseStream { session: A, request: id.clone() }]);
+    assert!(bench.pass(99).is_empty());
+    assert_eq!(messages(&bench.pass(1))[0]["id"], id.to_value());
+}
+
+#[test]
+fn tasks_result_waits_and_answers_everybody() {
+    let mut bench = Bench::ready();
+    let task = bench.task(A, "test_task_slow", json!({ "ms": 100 }));
+    let waiting: Vec<Id> = (0..3)
+        .map(|_| {
+            let (id, effects) = bench.request(A, "tasks/result", json!({ "taskId": task }));
+            assert!(effects.is_empty());
+            id
+        })
+        .collect();
+    assert!(bench.pass(119).is_empty());
+    let effects = bench.pass(1);
+    let answered: Vec<Value> = messages(&effects).into_iter().map(|message| message["id"].clone()).collect();
+    assert_eq!(answered, waiting.iter().map(Id::to_value).collect::<Vec<_>>());
+    for message in messages(&effects) {
+        assert_eq!(message["result"]["content"][0]["text"], "Waited 100 ms");
+        assert_eq!(message["result"]["_meta"][RELATED_TASK]["taskId"], task.as_str());
+    }
+}
+
+#[test]
+fn a_question_lost_with_its_stream_comes_again_and_only_then() {
+    let mut bench = Bench::ready();
+    let task = bench.task(A, "test_task_elicitation", json!({ "files": 2 }));
+    bench.pass(20);
+    let (first, effects) = bench.request(A, "tasks/result", json!({ "taskId": task }));
+    let question = messages(&effects)[0].clone();
+    bench.server.lost(bench.now, A, &first);
+    assert!(bench.take().is_empty(), "there is no other way to its requestor");
+    let (second, effects) = bench.request(A, "tasks/result", json!({ "taskId": task }));
+    let again = Proposal { session: A, route: Route::Related(second.clone()), message: question.clone() };
+    assert_eq!(effects, [Effect::Send(again)]);
+    let (third, effects) = bench.request(A, "tasks/result", json!({ "taskId": task }));
+    assert!(effects.is_empty(), "it is on its way already");
+    let reason = json!({ "requestId": second.to_value() });
+    let effects = bench.give(A, &rpc::notification("notifications/cancelled", Some(reason)));
+    let again = Proposal { session: A, route: Route::Related(third.clone()), message: question.clone() };
+    assert_eq!(effects, [Effect::Send(again)], "tasks/result was cancelled, not the task");
+    assert_eq!(bench.status(A, &task), "input_required");
+    let answer = json!({ "jsonrpc": "2.0", "id": question["id"], "result": { "action": "decline" } });
+    let effects = bench.give(A, &answer);
+    let ids: Vec<Value> = messages(&effects).into_iter().map(|message| message["id"].clone()).collect();
+    assert_eq!(ids, [first.to_value(), third.to_value()], "the lost one may be resumed");
+}
+
+#[test]
+fn one_answer_of_two_leaves_the_task_waiting() {
+    let mut bench = Bench::ready();
+    let task = bench.task(A, "test_task_two_questions", json!({}));
+    bench.pass(20);
+    let (_, effects) = bench.request(A, "tasks/result", json!({ "taskId": task }));
+    let ids: Vec<Value> = messages(&effects).into_iter().map(|message| message["id"].clone()).collect();
+    assert_eq!(ids.len(), 2);
+    let yes = json!({ "action": "accept", "content": { "confirm": true } });
+    assert!(bench.give(A, &json!({ "jsonrpc": "2.0", "id": ids[1], "result": yes })).is_empty());
+    assert_eq!(bench.status(A, &task), "input_required");
+    let end = bench.give(A, &json!({ "jsonrpc": "2.0", "id": ids[0], "error": { "code": -1, "message": "no" } }));
+    assert_eq!(messages(&end)[0]["result"]["content"][0]["text"], "1 of 2 confirmed");
+}
+
+#[test]
+fn cancelling_sticks() {
+    let mut bench = Bench::ready();
+    for (name, stubborn) in [("test_task_slow", false), ("test_task_stubborn", true)] {
+        let before = bench.server.receiver.witness(A);
+        let task = bench.task(A, name, json!({ "ms": 200 }));
+        bench.pass(50);
+        let (waiting, _) = bench.request(A, "tasks/result", json!({ "taskId": task }));
+        let (cancel, effects) = bench.request(A, "tasks/cancel", json!({ "taskId": task }));
+        let [answer, outcome] = messages(&effects)[..] else { panic!("{effects:?}") };
+        assert_eq!((&answer["id"], &answer["result"]["status"]), (&cancel.to_value(), &json!("cancelled")));
+        assert!(answer["result"].get("_meta").is_none());
+        assert_eq!((&outcome["id"], &outcome["error"]["code"]), (&waiting.to_value(), &json!(-32603)));
+        assert!(bench.pass(1_000).is_empty());
+        assert_eq!(bench.status(A, &task), "cancelled");
+        assert_eq!(bench.code("tasks/cancel", json!({ "taskId": task })), -32602);
+        assert_eq!(bench.code("tasks/result", json!({ "taskId": task })), -32603);
+        let after = bench.server.receiver.witness(A);
+        assert_eq!(after.ended - before.ended, u64::from(stubborn));
+        assert_eq!(after.stopped - before.stopped, u64::from(!stubborn));
+    }
+    let told = bench.ask(A, "tools/call", json!({ "name": "test_witness" }));
+    assert_eq!(told["result"]["content"][0]["text"], r#"{"began":2,"ended":1,"stopped":1}"#);
+}
+
+#[test]
+fn cancelling_a_task_takes_its_question_back() {
+    let mut bench = Bench::ready();
+    let task = bench.task(A, "test_task_elicitation", json!({ "files": 2 }));
+    bench.pass(20);
+    let (waiting, effects) = bench.request(A, "tasks/result", json!({ "taskId": task }));
+    let question = messages(&effects)[0]["id"].clone();
+    let (_, effects) = bench.request(A, "tasks/cancel", json!({ "taskId": task }));
+    let [Effect::Send(back), Effect::Send(answer), Effect::Send(outcome)] = &effects[..] else { panic!("{effects:?}") };
+    assert_eq!(back.route, Route::Related(waiting.clone()));
+    assert_eq!(back.message["params"]["requestId"], question);
+    assert_eq!(back.message["params"]["_meta"][RELATED_TASK]["taskId"], task.as_str());
+    assert_eq!(answer.message["result"]["status"], "cancelled");
+    assert_eq!(outcome.route, Route::Answer(waiting));
+    let quiet = bench.task(A, "test_task_elicitation", json!({ "files": 2 }));
+    bench.pass(20);
+    let (_, effects) = bench.request(A, "tasks/cancel", json!({ "taskId": quiet }));
+    assert_eq!(effects.len(), 1, "a question that was never asked is not taken back");
+}
+
+#[test]
+fn a_creating_request_cannot_be_cancelled_by_notification() {
+    let mut bench = Bench::ready();
+    let task = bench.task(A, "test_task_slow", json!({ "ms": 50 }));
+    let creating = bench.ids;
+    bench.give(
+        A,
+        &json!({ "jsonrpc": "2.0", "method": "notifications/cancelled", "params": { "requestId": creating } }),
+    );
+    bench.pass(100);
+    assert_eq!(bench.status(A, &task), "completed");
+}
+
+#[test]
+fn a_task_expires_with_its_ttl() {
+    let mut bench = Bench::ready();
+    let call = json!({ "name": "test_task_slow", "arguments": { "ms": 600_000 }, "task": { "ttl": 500 } });
+    let task = bench.ask(A, "tools/call", call)["result"]["task"].clone();
+    assert_eq!(task["ttl"], 500);
+    let id = task["taskId"].clone();
+    bench.pass(500);
+    assert_eq!(bench.ask(A, "tasks/get", json!({ "taskId": id }))["result"]["ttl"], 500);
+    let (waiting, _) = bench.request(A, "tasks/result", json!({ "taskId": id }));
+    let effects = bench.pass(2);
+    assert_eq!(messages(&effects)[0]["id"], waiting.to_value());
+    assert_eq!(messages(&effects)[0]["error"]["code"], -32602);
+    for method in ["tasks/get", "tasks/result", "tasks/cancel"] {
+        assert_eq!(bench.code(method, json!({ "taskId": id })), -32602);
+    }
+    assert_eq!(bench.server.receiver.witness(A).stopped, 1);
+    assert!(bench.server.idle());
+}
+
+#[test]
+fn tasks_are_listed_page_by_page_and_only_to_their_owner() {
+    let mut bench = Bench::ready_with(|setup| setup.dialect.task_page_size = 2, "2025-11-25");
+    bench.open(B, "2025-11-25");
+    let tasks: Vec<String> = (0..5).map(|_| bench.task(A, "test_task_optional", json!({}))).collect();
+    let foreign = bench.task(B, "test_task_optional", json!({}));
+    let mut seen = Vec::new();
+    let mut params = json!({});
+    loop {
+        let page = bench.ask(A, "tasks/list", params.clone())["result"].clone();
+        let shown = page["tasks"].as_array().unwrap();
+        assert!((1..=2).contains(&shown.len()));
+        seen.extend(shown.iter().map(|task| task["taskId"].as_str().unwrap().to_owned()));
+        let Some(next) = page.get("nextCursor") else { break };
+        params = json!({ "cursor": next });
+    }
+    assert_eq!(seen, tasks);
+    let listed = bench.ask(B, "tasks/list", json!({}))["result"]["tasks"].clone();
+    assert_eq!(listed[0]["taskId"], foreign.as_str());
+    assert_eq!(listed.as_array().unwrap().len(), 1);
+    let first = bench.ask(A, "tasks/list", json!({}))["result"]["nextCursor"].clone();
+    assert_eq!(bench.ask(B, "tasks/list", json!({ "cursor": first }))["error"]["code"], -32602, "another's cursor");
+    assert_eq!(bench.code("tools/list", json!({ "cursor": first })), -32602, "another list's cursor");
+    for method in ["tasks/get", "tasks/result", "tasks/cancel"] {
+        assert_eq!(bench.code(method, json!({ "taskId": foreign })), -32602);
+    }
+    assert_ne!(bench.status(B, &foreign), "cancelled");
+}
+
+#[test]
+fn the_task_in_the_params_counts_and_not_the_one_in_the_meta() {
+    let mut bench = Bench::ready();
+    let (one, other) = (bench.task(A, "test_task_optional", json!({})), bench.task(A, "test_task_optional", json!({})));
+    let params = json!({ "taskId": one, "_meta": { RELATED_TASK: { "taskId": other } } });
+    assert_eq!(bench.ask(A, "tasks/get", params)["result"]["taskId"], one.as_str());
+}
+
+#[test]
+fn limits_are_kept() {
+    let limits = Limits { tasks_per_requestor: 2, result_bytes: 60, ..Limits::default() };
+    let mut bench = Bench::ready_with(|setup| setup.store = Box::new(InMemoryTaskStore::new(limits)), "2025-11-25");
+    let task = bench.task(A, "test_task_elicitation", json!({ "files": 2 }));
+    let large = bench.task(A, "test_task_error", json!({}));
+    let call = json!({ "name": "test_task_optional", "task": {} });
+    assert_eq!(bench.code("tools/call", call), -32603);
+    bench.pass(20);
+    assert_eq!(bench.status(A, &large), "failed");
+    assert_eq!(bench.status(A, &task), "input_required");
+    let error = bench.ask(A, "tasks/result", json!({ "taskId": large }))["error"].clone();
+    assert_eq!(error["code"], -32603);
+    assert!(error["message"].as_str().unwrap().contains("at most 60"), "{error}");
+}
+
+#[test]
+fn what_is_not_declared_is_not_served() {
+    let without = |setup: &mut Setup| {
+        setup.without =
+            ["tasks.list", "tasks.cancel", "resources.subscribe", "logging", "prompts"].map(String::from).to_vec();
+    };
+    let mut bench = Bench::ready_with(without, "2025-11-25");
+    let task = bench.task(A, "test_task_optional", json!({}));
+    assert_eq!(bench.status(A, &task), "working");
+    for (method, params) in [
+        ("tasks/list", json!({})),
+        ("tasks/cancel", json!({ "taskId": task })),
+        ("resources/subscribe", json!({ "uri": "test://watched-resource" })),
+        ("logging/setLevel", json!({ "level": "info" })),
+        ("prompts/list", json!({})),
+    ] {
+        assert_eq!(bench.code(method, params), -32601, "{method}");
+    }
+    let mut old = Bench::ready_with(|_| {}, "2025-06-18");
+    let call = json!({ "name": "test_simple_text", "task": { "ttl": 1 } });
+    assert!(old.ask(A, "tools/call", call)["result"]["content"].is_array(), "an undeclared augmentation is ignored");
+    assert_eq!(old.code("tasks/get", json!({ "taskId": "t" })), -32601);
+    let mut none = Bench::ready_with(|setup| setup.without = vec!["tasks".into()], "2025-11-25");
+    let call = json!({ "name": "test_simple_text", "task": 5 });
+    assert!(none.ask(A, "tools/call", call)["result"]["content"].is_array());
+}
+
+#[test]
+fn the_server_goes_by_what_was_sent() {
+    let mut bench = Bench::new(|_| {});
+    bench.server.opened(bench.now, A);
+    let info = json!({ "name": "t", "version": "0" });
+    let params = json!({ "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": info });
+    bench.server.receive(bench.now, A, &Message::of(&rpc::request(&Id::Integer(1), "initialize", Some(params))));
+    let mut effects = bench.server.take();
+    let Some(Effect::Send(proposal)) = effects.first_mut() else { panic!() };
+    proposal.message["result"]["capabilities"] = json!({ "tools": {} });
+    bench.server.sent(bench.now, A, &Message::of(&proposal.message));
+    assert_eq!(bench.code("tasks/get", json!({ "taskId": "t" })), -32601);
+    bench.open(B, "2025-11-25");
+    let call = json!({ "name": "test_task_optional", "task": { "ttl": 60_000 } });
+    let message = rpc::request(&Id::Integer(900), "tools/call", Some(call));
+    bench.server.receive(bench.now, B, &Message::of(&message));
+    let mut effects = bench.server.take();
+    let Some(Effect::Send(proposal)) = effects.first_mut() else { panic!() };
+    let task = proposal.message["result"]["task"]["taskId"].clone();
+    proposal.message["result"]["task"]["ttl"] = json!(300);
+    bench.server.sent(bench.now, B, &Message::of(&proposal.message));
+    bench.pass(299);
+    assert_eq!(bench.ask(B, "tasks/get", json!({ "taskId": task }))["result"]["ttl"], 300);
+    bench.pass(2);
+    assert_eq!(bench.ask(B, "tasks/get", json!({ "taskId": task }))["error"]["code"], -32602);
+}
+
+#[test]
+fn an_id_in_use_is_refused() {
+    let mut bench = Bench::ready();
+    let (id, _) = bench.request(A, "tools/call", json!({ "name": "test_task_slow", "arguments": { "ms": 50 } }));
+    let effects = bench.give(A, &rpc::request(&id, "ping", None));
+    assert_eq!(messages(&effects)[0]["error"]["code"], -32600);
+    assert_eq!(messages(&bench.pass(50))[0]["id"], id.to_value());
+}
+
+#[test]
+fn a_closed_session_takes_everything_with_it() {
+    let mut bench = Bench::ready();
+    bench.open(B, "2025-11-25");
+    let task = bench.task(A, "test_task_elicitation", json!({ "files": 2 }));
+    bench.request(A, "tasks/result", json!({ "taskId": task }));
+    bench.request(A, "tools/call", json!({ "name": "test_task_slow", "arguments": { "ms": 50 } }));
+    bench.server.closed(bench.now, A);
+    assert!(bench.pass(100_000).is_empty());
+    assert_eq!(bench.server.wake_at(), None);
+    bench.server.receive(bench.now, A, &Message::of(&rpc::request(&Id::Integer(1_000), "ping", None)));
+    assert!(bench.take().is_empty());
+    assert_eq!(bench.ask(B, "ping", json!({}))["result"], json!({}));
+}
+
+#[test]
+fn resources_prompts_and_completion_give_what_the_contract_says() {
+    let mut bench = Bench::ready();
+    let read = |bench: &mut Bench, uri: &str| {
+        bench.ask(A, "resources/read", json!({ "uri": uri }))["result"]["contents"][0].clone()
+    };
+    assert_eq!(read(&mut bench, "test://static-text")["text"], "This is the content of the static text resource.");
+    assert_eq!(read(&mut bench, "test://static-binary")["mimeType"], "image/png");
+    let data: Value =
+        serde_json::from_str(read(&mut bench, "test://template/123/data")["text"].as_str().unwrap()).unwrap();
+    assert_eq!(data, json!({ "id": "123", "templateTest": true, "data": "Data for ID: 123" }));
+    for uri in ["test://template//data", "test://template/a/b/data"] {
+        assert_eq!(bench.code("resources/read", json!({ "uri": uri })), -32002);
+    }
+    for method in ["resources/subscribe", "resources/unsubscribe"] {
+        assert_eq!(bench.ask(A, method, json!({ "uri": "test://watched-resource" }))["result"], json!({}));
+    }
+    let arguments = json!({ "arg1": "hello", "arg2": "world" });
+    let prompt = bench.ask(A, "prompts/get", json!({ "name": "test_prompt_with_arguments", "arguments": arguments }));
+    let said = &prompt["result"]["messages"][0]["content"]["text"];
+    assert_eq!(said, "Prompt with arguments: arg1='hello', arg2='world'");
+    let reference = json!({ "type": "ref/prompt", "name": "test_prompt_with_arguments" });
+    let argument = json!({ "name": "arg1", "value": "par" });
+    let completion = bench.ask(A, "completion/complete", json!({ "ref": reference, "argument": argument }));
+    assert_eq!(completion["result"]["completion"]["values"], json!(["paris", "park", "party"]));
 }
