@@ -4,6 +4,7 @@ use super::evidence::{Evidence, Holding};
 use super::finding::{Blame, Check, Cleared, Finding, Judgement, Outcome, Verdict};
 use super::{monitors, outcome};
 use crate::conversation::Conversation;
+use crate::scenario::bind::Bind;
 use crate::scenario::exchange::{Exchange, Patience};
 use crate::scenario::model::Scenario;
 use crate::scenario::plan::Plan;
@@ -12,6 +13,7 @@ use crate::scenario::{Source, parse};
 use crate::spec::catalogue::{Catalogue, Level};
 use crate::trace::{EndReason, Trace};
 use crate::wire::Party;
+use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,8 +41,9 @@ pub fn walk(trace: &Trace) -> Option<Result<(Arc<Plan>, Walk), String>> {
     let Some(mut scenario) = scenario else {
         return Some(Err(format!("the scenario {} in the trace cannot be read by this version", script.id)));
     };
-    if let Err(why) = scenario.rebind(&trace.header.bound) {
-        return Some(Err(why));
+    match binds(&trace.header.bound) {
+        Ok(binds) => drop(scenario.bind(&binds)),
+        Err(why) => return Some(Err(why)),
     }
     let plan = Arc::new(Plan::new(Arc::new(scenario), trace.header.transport));
     let h = &trace.header;
@@ -53,10 +56,22 @@ pub fn walk(trace: &Trace) -> Option<Result<(Arc<Plan>, Walk), String>> {
     Some(Ok((plan, exchange.walk().clone())))
 }
 
+/// What a user bound in place of the fixture's facts, by the tool it stands for.
+///
+/// # Errors
+/// When an entry cannot be read; says which.
+pub fn binds(bound: &Map<String, Value>) -> Result<BTreeMap<String, Bind>, String> {
+    let table = |(tool, table): (&String, &Value)| {
+        let table = table.as_object().ok_or_else(|| format!("what is bound to {tool} is no table"))?;
+        Bind::from_json(table).map(|bind| (tool.clone(), bind)).map_err(|e| format!("what is bound to {tool}: {e}"))
+    };
+    bound.iter().map(table).collect()
+}
+
 /// The patience that was in force when the trace was recorded.
 #[must_use]
 pub fn patience(trace: &Trace) -> Patience {
-    let ms = |name: &str| trace.header.limits.get(name).and_then(serde_json::Value::as_u64).map(Duration::from_millis);
+    let ms = |name: &str| trace.header.limits.get(name).and_then(Value::as_u64).map(Duration::from_millis);
     let default = Patience::default();
     Patience { step: ms("step_ms").unwrap_or(default.step), settle: ms("settle_ms").unwrap_or(default.settle) }
 }

@@ -1,11 +1,9 @@
 //! The scenario language: reading, checking and explaining files, and the automaton that plays and watches them.
 
 pub mod bind;
-pub mod binding;
+pub mod bind;
 pub mod binding;
 pub mod diagnostic;
-pub mod diagnostic;
-pub mod exchange;
 pub mod exchange;
 #[cfg(test)]
 mod exchange_tests;
