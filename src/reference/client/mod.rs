@@ -4,7 +4,8 @@ pub mod application;
 
 pub use application::{Answers, AppAction, Application, ToElicitation, What};
 
-use super::receiver::{Dialect, Job, Receiver, augmentation};
+use super::dialect::Dialect;
+use super::receiver::{Job, Receiver, augmentation};
 use super::requestor::{Following, Purpose};
 use super::rpc::{self, Outcome};
 use super::tasks::{InMemoryTaskStore, Limits, TaskStore};

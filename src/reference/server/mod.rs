@@ -8,9 +8,9 @@ mod tools;
 #[allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may end where it stands")]
 mod tests;
 
-pub use super::receiver::Dialect;
 pub use tools::{ScriptedAsk, TaskSupport, ToolScript};
 
+use super::dialect::Dialect;
 use super::receiver::{Job, LEVELS, Receiver, augmentation};
 use super::requestor::Following;
 use super::rpc::{self, Outcome};
