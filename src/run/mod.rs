@@ -2,6 +2,7 @@
 
 pub mod pair;
 pub mod summary;
+pub mod survey;
 
 pub use summary::Summary;
 

@@ -1,7 +1,6 @@
 //! The scenario language: reading, checking and explaining files, and the automaton that plays and watches them.
 
 pub mod bind;
-pub mod bind;
 pub mod binding;
 pub mod diagnostic;
 pub mod exchange;
