@@ -1,6 +1,6 @@
 //! Joins what the monitors saw with where the exchange went: findings, blame, outcome, verdict.
 
-use super::evidence::{Evidence, Holding};
+use super::evidence::{Evidence, Shown};
 use super::finding::{Blame, Check, Cleared, Finding, Judgement, Outcome, Verdict};
 use super::{monitors, outcome};
 use crate::conversation::Conversation;
@@ -126,10 +126,7 @@ impl Desk<'_> {
 
     /// The verdict of breaking a requirement, by its effective level.
     fn severity(&self, requirement: &str) -> Verdict {
-        match self.catalogue.get(requirement).map(|r| r.level) {
-            Some(Level::Should) => Verdict::Warn,
-            Some(Level::Must) | None => Verdict::Fail,
-        }
+        severity(self.catalogue.get(requirement).map_or(Level::Must, |r| r.level))
     }
 
     fn error(&self, blame: Blame, expected: &str, found: &str) -> Finding {
@@ -152,8 +149,8 @@ impl Desk<'_> {
     fn findings_of_evidence(&self) -> Vec<Finding> {
         let mut first: BTreeMap<(&str, Party), (usize, usize)> = BTreeMap::new();
         for (i, evidence) in self.evidence.iter().enumerate() {
-            if let Holding::Broken { .. } = evidence.holding {
-                first.entry((&evidence.requirement, evidence.party)).or_insert((i, 0)).1 += 1;
+            if evidence.is_broken() {
+                first.entry((evidence.requirement, evidence.party)).or_insert((i, 0)).1 += 1;
             }
         }
         let mut order: Vec<(usize, usize)> = first.into_values().collect();
@@ -162,24 +159,24 @@ impl Desk<'_> {
     }
 
     fn finding_of(&self, evidence: &Evidence, count: usize) -> Option<Finding> {
-        let Holding::Broken { expected, found, pointer } = &evidence.holding else { return None };
+        let Shown::Broken { expected, found, pointer } = &evidence.verdict else { return None };
         let (verdict, blame) = match self.tests(evidence.party) {
-            true => (self.severity(&evidence.requirement), evidence.party.into()),
+            true => (severity(evidence.level), evidence.party.into()),
             // what the harness itself sends is judged too
             false => (Verdict::Error, Blame::Harness),
         };
         let found = if count > 1 { format!("{found} (and {} more like it)", count - 1) } else { found.clone() };
         Some(Finding {
             verdict,
-            requirement: Some(evidence.requirement.clone()),
+            requirement: Some(evidence.requirement.to_owned()),
             blame,
             event: Some(evidence.event),
-            pointer: pointer.clone(),
+            pointer: (!pointer.is_empty()).then(|| pointer.clone()),
             step: None,
             span: None,
             expected: expected.clone(),
             found,
-            decision: evidence.decision.clone().or_else(|| self.decision(&evidence.requirement)),
+            decision: evidence.decision.map(str::to_owned).or_else(|| self.decision(evidence.requirement)),
             presumed: evidence.presumed,
         })
     }
@@ -189,9 +186,9 @@ impl Desk<'_> {
     }
 
     fn cleared_by_monitors(&self) -> Vec<Cleared> {
-        let held = self.evidence.iter().filter(|e| matches!(e.holding, Holding::Held) && self.tests(e.party));
+        let held = self.evidence.iter().filter(|e| !e.is_broken() && self.tests(e.party));
         held.map(|e| Cleared {
-            requirement: e.requirement.clone(),
+            requirement: e.requirement.to_owned(),
             party: e.party,
             event: e.event,
             presumed: e.presumed,
@@ -260,7 +257,7 @@ impl Desk<'_> {
 
     fn explained(&self, deviation: &Deviation) -> bool {
         self.evidence.iter().any(|e| {
-            e.event == deviation.event && e.party == deviation.party && matches!(e.holding, Holding::Broken { .. })
+            e.event == deviation.event && e.party == deviation.party && e.is_broken()
         })
     }
 
@@ -400,6 +397,14 @@ impl Desk<'_> {
             });
         }
         checks.into_values().collect()
+    }
+}
+
+/// The verdict of breaking something of that level.
+fn severity(level: Level) -> Verdict {
+    match level {
+        Level::Should => Verdict::Warn,
+        Level::Must => Verdict::Fail,
     }
 }
 

@@ -1,6 +1,7 @@
 //! Selection and scheduling: which scenarios are played against whom, and what came of all of them.
 
 pub mod pair;
+pub mod server;
 pub mod summary;
 pub mod survey;
 
