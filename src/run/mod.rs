@@ -1,5 +1,6 @@
 //! Selection and scheduling: which scenarios are played against whom, and what came of all of them.
 
+pub mod folder;
 pub mod pair;
 pub mod server;
 pub mod summary;
