@@ -245,6 +245,13 @@ impl Play {
         }
     }
 
+    /// A client sends a request that is none of its engine's: the hand of a script.
+    pub(super) fn inject(&mut self, session: SessionKey, method: &str, params: Value) {
+        let id = Id::Text(format!("script-{}", self.lines.len()));
+        let message = super::rpc::request(&id, method, Some(params));
+        self.effect(Party::Client, Some(session), Effect::Send(Proposal { session, route: Route::Unrelated, message }));
+    }
+
     /// What went over, one short word each: `>tools/call`, `<answer`, ...
     pub(super) fn course(&self) -> Vec<String> {
         let word = |line: &Line| {

@@ -2,6 +2,10 @@
 
 pub mod application;
 
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may end where it stands")]
+mod tests;
+
 pub use application::{Answers, AppAction, Application, ToElicitation, What};
 
 use super::dialect::Dialect;

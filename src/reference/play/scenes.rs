@@ -376,3 +376,23 @@ fn nothing_is_left_open_by_any_scene() {
     }
     assert!(play.server.idle());
 }
+
+#[test]
+fn a_task_that_is_cancelled_or_expires_is_seen_to_its_end() {
+    for cancel in [true, false] {
+        let mut action = call_as_task("outcome", "test_task_slow", json!({ "ms": 5_000 }));
+        if let What::CallToolAsTask { ttl, .. } = &mut action.what {
+            *ttl = Some(500);
+        }
+        let mut play = Play::new(server(|_| {}), [client(2, doing(vec![action]), |_| {})]);
+        play.run(ms(200));
+        if cancel {
+            let task = play.lines[4].message["result"]["task"]["taskId"].clone();
+            play.inject(SessionKey(1), "tasks/cancel", json!({ "taskId": task }));
+        }
+        play.run(ms(10_000));
+        let code = if cancel { -32603 } else { -32602 };
+        assert_eq!(play.outcome("outcome")["error"]["code"], code);
+        assert_eq!(play.course().iter().filter(|word| *word == "<cancelled").count(), if cancel { 2 } else { 0 });
+    }
+}
