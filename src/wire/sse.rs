@@ -1,1 +1,0 @@
-//! Server-Sent Events by the standard, at any chunk boundary.
