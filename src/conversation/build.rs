@@ -4,7 +4,7 @@ use super::order::{Clock, Fact, Mark};
 use super::session::{Register, survey};
 use super::task::{Creation, Place, Sighting, Task, leaf};
 use super::{Conversation, Said};
-use crate::spec::Revision;
+use crate::spec::{Revision, methods};
 use crate::trace::{Body, Event, Header, StreamId, Text};
 use crate::wire::json::Limits;
 use crate::wire::{Id, Kind, Message, Party};
@@ -210,9 +210,9 @@ impl Builder<'_> {
         if let Some(cursor) = params.get("cursor").and_then(Value::as_str).map(str::to_owned) {
             self.uses(index, said, Token::Cursor(method.clone(), cursor));
         }
-        if let Some((leaf, receiver)) = leaf(&method) {
-            let declared = self.register.sessions.get(said.session).and_then(|s| s.declares(receiver, leaf));
-            said.augmented = receiver == said.to() && params.get("task").is_some() && declared == Some(true);
+        if let Some(leaf) = leaf(&method, said.from) {
+            let declared = self.register.sessions.get(said.session).and_then(|s| s.declares(said.to(), leaf));
+            said.augmented = methods::asks_for_task(params) && declared == Some(true);
         }
         if let Some(task) = said.related_task_id().map(str::to_owned) {
             // a request about a task comes from the one who works on it

@@ -20,8 +20,7 @@ use crate::wire::{Kind, Message, Party};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
-/// The `_meta` key that says to which task a message belongs.
-pub const RELATED_TASK: &str = "io.modelcontextprotocol/related-task";
+pub use crate::spec::RELATED_TASK;
 
 /// One message with its links.
 #[derive(Debug, Clone)]

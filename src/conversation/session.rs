@@ -1,6 +1,6 @@
 //! Sessions, streams and HTTP round trips.
 
-use crate::spec::Revision;
+use crate::spec::{Revision, methods};
 use crate::trace::{Body, Closing, Event, StreamId, StreamKind, Transport};
 use crate::wire::Party;
 use serde_json::Value;
@@ -40,18 +40,11 @@ impl Session {
         }
     }
 
-    /// Did a party declare the capability with that dotted path? Anything but `false` and `null` counts, so that a leaf of the
-    /// wrong type is one fault and not two. `None` if its declaration was not seen.
+    /// Did a party declare the capability with that dotted path (see [`methods::declared`])? `None` if its declaration was not
+    /// seen.
     #[must_use]
     pub fn declares(&self, party: Party, path: &str) -> Option<bool> {
-        let mut value = self.capabilities(party)?;
-        for member in path.split('.') {
-            match value.get(member) {
-                Some(inner) => value = inner,
-                None => return Some(false),
-            }
-        }
-        Some(!matches!(value, Value::Null | Value::Bool(false)))
+        self.capabilities(party).map(|capabilities| methods::declared(capabilities, path))
     }
 }
 

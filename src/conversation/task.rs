@@ -1,6 +1,7 @@
 //! Tasks: who created them, what was seen of them, and what was said because of them.
 
 use super::Conversation;
+use crate::spec::{Revision, methods};
 use crate::wire::Party;
 use serde_json::Value;
 
@@ -104,13 +105,10 @@ pub fn terminal(status: &str) -> bool {
     matches!(status, "completed" | "failed" | "cancelled")
 }
 
-/// The capability leaf under `tasks` that a receiver declares for a method that can be augmented.
+/// The capability leaf that a receiver declares for a method that can be augmented, such as `tasks.requests.tools.call`;
+/// `None` if that party's requests of that method cannot be.
 #[must_use]
-pub fn leaf(method: &str) -> Option<(&'static str, Party)> {
-    match method {
-        "tools/call" => Some(("tasks.requests.tools.call", Party::Server)),
-        "sampling/createMessage" => Some(("tasks.requests.sampling.createMessage", Party::Client)),
-        "elicitation/create" => Some(("tasks.requests.elicitation.create", Party::Client)),
-        _ => None,
-    }
+pub fn leaf(method: &str, requestor: Party) -> Option<&'static str> {
+    let found = methods::find(Revision::V2025_11_25, method).filter(|m| m.from.has(requestor));
+    found.and_then(|m| m.augmentable)
 }
