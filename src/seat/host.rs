@@ -1,6 +1,6 @@
 //! An honest party on a link, without a script: the embedded peer, and what `serve` runs.
 
-use super::gate::{Gate, Noted};
+use super::gate::Gate;
 use super::own::raised;
 use crate::reference::{Effect, Engine, Proposal, SessionKey};
 use crate::trace::Transport;
@@ -128,10 +128,7 @@ impl Host {
             LinkWhat::Record(body) => body,
         };
         let mut more = Vec::new();
-        if gate.note(&body, now) == Noted::Accepted {
-            let (last_event_id, resumes, headers, step) = (None, None, Vec::new(), None);
-            more.extend(link.order(Order::Listen { session: SessionKey(0), last_event_id, resumes, headers, step }));
-        }
+        gate.note(&body, now);
         let (Body::Message { from, text, .. }, Some(session)) = (&body, event.session) else { return more };
         let message = Message::read(Bytes::from(text.bytes()), &Limits::default());
         if *from == ours {
