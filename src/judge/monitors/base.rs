@@ -98,6 +98,11 @@ fn echoes(scene: &Scene<'_>, index: usize, said: &Said, notes: &mut Notes<'_>) {
         return;
     }
     let meant = said.meant_for.and_then(|m| scene.c.get(m));
+    // what was malformed on purpose may be answered with whatever id could be read of it, or with none
+    let provoked = |s: &Said| s.session == said.session && s.from == said.to() && scene.deliberate(s);
+    if scene.c.said.iter().take(index).any(provoked) {
+        return;
+    }
     let refused = scene.c.status_of(said).is_some_and(|s| s >= 400) && said.from == Party::Server;
     match (said.message.id(), meant) {
         // what could not be read has no id; `null` in its place is for the schema check
@@ -186,6 +191,7 @@ impl Monitor for Answered {
         for (index, said) in scene.c.iter() {
             let Kind::Request { id, method } = said.message.kind() else { continue };
             let excused = matches!(id, Id::Odd(_))
+                || scene.deliberate(said)
                 || !said.answered_by.is_empty()
                 || !said.missed_by.is_empty()
                 || said.redelivers.is_some()

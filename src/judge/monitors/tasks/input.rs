@@ -180,9 +180,7 @@ fn calls(scene: &Scene<'_>, task: &Task, notes: &mut Notes<'_>) {
         scene.c.get(r).is_some_and(|q| r < first.message && q.answered_by.iter().all(|a| *a > first.message))
     };
     if let Some(call) = task.retrievals.iter().find(|r| **r > first.message) {
-        if scene.c.known_when(first.message, *call) {
-            notes.held(id, *call);
-        }
+        notes.held(id, *call);
         return;
     }
     let pending = task.retrievals.iter().any(|r| open(*r));

@@ -67,7 +67,16 @@ fn unknown(scene: &Scene<'_>, index: usize, said: &Said, method: &str, asked: Op
     let served = said.error_code() != Some(METHOD_NOT_FOUND)
         && scene.c.declares(said, said.from, "tasks") == Some(true)
         && (method != "tasks/cancel" || scene.c.declares(said, said.from, "tasks.cancel") == Some(true));
-    if known || !served {
+    // a task that the receiver has called unknown before is unknown from then on
+    let gone = scene.c.iter().take(index).any(|(i, s)| {
+        s.from == said.from
+            && s.error_code() == Some(INVALID_PARAMS)
+            && (s.error_of("tasks/get") || s.error_of("tasks/result"))
+            && scene.c.request_of(s).and_then(|r| r.message.params().get("taskId")).and_then(Value::as_str)
+                == Some(asked)
+            && said.answers.is_some_and(|request| scene.c.known_when(i, request))
+    });
+    if known && !gone || !served {
         return;
     }
     let well = said.error_code() == Some(INVALID_PARAMS);
