@@ -1,12 +1,19 @@
 //! Selection and scheduling: which scenarios are played against whom, and what came of all of them.
 
+pub mod folder;
+pub mod pair;
+pub mod server;
 pub mod summary;
+pub mod survey;
 
 pub use summary::Summary;
 
 use crate::judge::Judgement;
 use crate::spec::Revision;
 use crate::trace::{Seat, Trace, Transport};
+
+/// The kinds of event that a play of ours records.
+pub const RECORDED: [&str; 5] = ["messages", "streams", "http", "process", "saw"];
 
 /// One scenario that was played, and what the judge says of it.
 #[derive(Debug, Clone)]

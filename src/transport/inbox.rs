@@ -3,14 +3,47 @@
 use super::{Bounds, LinkEvent, LinkWhat};
 use crate::reference::SessionKey;
 use crate::trace::{Body, Text};
+use crate::wire::http::ResponseHead;
+use bytes::Bytes;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
-/// An event and its share of the bytes that may wait.
+/// What the tasks of a link hand over. What HTTP brings is understood when it is fetched, so that the order of recording is
+/// the order in which it was acted upon.
+#[derive(Debug)]
+pub(crate) enum Arrival {
+    /// It is understood already.
+    Event(LinkEvent),
+    /// A piece of the answer to a round trip of ours.
+    Answer(u32, Piece),
+    /// A request to our server.
+    Request(Box<super::http_server::Incoming>),
+}
+
+/// A piece of an HTTP answer.
+#[derive(Debug)]
+pub(crate) enum Piece {
+    /// Status and headers.
+    Head(ResponseHead),
+    /// Bytes of the body.
+    Chunk(Bytes),
+    /// The body ended as HTTP wants it.
+    End,
+    /// It broke off, or never began.
+    Broken {
+        /// Was there a connection at all?
+        connected: bool,
+        /// The whole chain of reasons.
+        why: String,
+    },
+}
+
+/// What arrived and its share of the bytes that may wait.
+#[derive(Debug)]
 struct Parcel {
-    event: LinkEvent,
-    _share: Option<OwnedSemaphorePermit>,
+    what: Arrival,
+    _share: OwnedSemaphorePermit,
 }
 
 /// The end that is read.
@@ -54,26 +87,32 @@ impl Inbox {
         self.ready.drain(..).collect()
     }
 
-    /// The next event; `None` when no feed is left. Cancel safe.
-    pub(crate) async fn next(&mut self) -> Option<LinkEvent> {
-        if let Some(event) = self.ready.pop_front() {
-            return Some(event);
-        }
-        self.queue.recv().await.map(|parcel| parcel.event)
+    /// The first event that was put before all others.
+    pub(crate) fn pop_ready(&mut self) -> Option<LinkEvent> {
+        self.ready.pop_front()
     }
 
-    /// The next event if one is there.
-    pub(crate) fn try_next(&mut self) -> Option<LinkEvent> {
-        self.ready.pop_front().or_else(|| self.queue.try_recv().ok().map(|parcel| parcel.event))
+    /// What arrives next; `None` when no feed is left. Cancel safe.
+    pub(crate) async fn arrival(&mut self) -> Option<Arrival> {
+        self.queue.recv().await.map(|parcel| parcel.what)
+    }
+
+    /// What has arrived already.
+    pub(crate) fn arrived(&mut self) -> Option<Arrival> {
+        self.queue.try_recv().ok().map(|parcel| parcel.what)
     }
 }
 
 impl Feed {
     /// Waits for room and puts an event into the queue. `false` when nobody reads it any more.
     pub async fn put(&self, event: LinkEvent) -> bool {
-        let weight = u32::try_from(weight(&event).min(self.most)).unwrap_or(u32::MAX);
+        self.hand(Arrival::Event(event)).await
+    }
+
+    pub(crate) async fn hand(&self, what: Arrival) -> bool {
+        let weight = u32::try_from(what.weight().min(self.most)).unwrap_or(u32::MAX);
         let Ok(share) = Arc::clone(&self.bytes).acquire_many_owned(weight).await else { return false };
-        self.queue.send(Parcel { event, _share: Some(share) }).await.is_ok()
+        self.queue.send(Parcel { what, _share: share }).await.is_ok()
     }
 
     /// [`Feed::put`] of something to be recorded.
@@ -90,6 +129,17 @@ impl WeakFeed {
     /// The feed, while some other feed keeps the link open.
     pub(crate) fn feed(&self) -> Option<Feed> {
         Some(Feed { queue: self.queue.upgrade()?, bytes: Arc::clone(&self.bytes), most: self.most })
+    }
+}
+
+impl Arrival {
+    fn weight(&self) -> usize {
+        match self {
+            Arrival::Event(event) => weight(event),
+            Arrival::Answer(_, Piece::Chunk(bytes)) => bytes.len(),
+            Arrival::Answer(..) => 0,
+            Arrival::Request(request) => request.weight(),
+        }
     }
 }
 

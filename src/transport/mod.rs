@@ -8,10 +8,17 @@
 //!
 //! Everything here runs on a current-thread runtime, and over memory also under tokio's paused clock.
 
+mod http;
+pub mod http_client;
+pub mod http_server;
+#[cfg(test)]
+mod http_tests;
 pub mod inbox;
 pub mod memory;
 pub mod stdio;
 
+pub use http_client::{Endpoint, HttpClient, HttpHabits};
+pub use http_server::{HttpServer, ServerHabits};
 pub use inbox::Feed;
 pub use memory::{Acceptor, Connector, Io};
 pub use stdio::StdioLink;
@@ -27,8 +34,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 /// What a link tells its seat.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LinkEvent {
-    /// The session it belongs to. What belongs to none (a request that was refused before it reached a session) is recorded
-    /// and given to no engine.
+    /// The session it belongs to, where that is known. A message of the other party that belongs to none (a request that was
+    /// refused before it reached a session) is recorded and given to no engine.
     pub session: Option<SessionKey>,
     /// What happened.
     pub what: LinkWhat,
@@ -102,12 +109,11 @@ pub enum Order {
         /// The request.
         request: Id,
     },
-    /// Answer a request with a bare HTTP status in place of a message (server, HTTP).
+    /// Answer a round trip with a bare HTTP status, whatever it asked for (server, HTTP).
     Refuse {
-        /// In which session.
-        session: SessionKey,
-        /// The request.
-        request: Id,
+        /// The round trip (of [`Body::HttpRequest`]). Its answer must not have begun: order it before anything else is
+        /// fetched.
+        round_trip: u32,
         /// The HTTP status.
         status: u16,
         /// The body; plain text unless `headers` say otherwise.
@@ -194,6 +200,10 @@ impl Numbers {
 pub enum Link {
     /// Over stdio, on either side.
     Stdio(StdioLink),
+    /// As a client over HTTP.
+    HttpClient(Box<HttpClient>),
+    /// As a server over HTTP.
+    HttpServer(Box<HttpServer>),
 }
 
 impl Link {
@@ -202,6 +212,8 @@ impl Link {
     pub fn party(&self) -> Party {
         match self {
             Link::Stdio(link) => link.party(),
+            Link::HttpClient(_) => Party::Client,
+            Link::HttpServer(_) => Party::Server,
         }
     }
 
@@ -210,6 +222,7 @@ impl Link {
     pub fn transport(&self) -> Transport {
         match self {
             Link::Stdio(_) => Transport::Stdio,
+            Link::HttpClient(_) | Link::HttpServer(_) => Transport::Http,
         }
     }
 
@@ -217,6 +230,8 @@ impl Link {
     pub fn order(&mut self, order: Order) -> Vec<LinkEvent> {
         match self {
             Link::Stdio(link) => link.order(order),
+            Link::HttpClient(link) => link.order(order),
+            Link::HttpServer(link) => link.order(order),
         }
     }
 
@@ -225,6 +240,8 @@ impl Link {
     pub async fn next(&mut self) -> Option<LinkEvent> {
         match self {
             Link::Stdio(link) => link.next().await,
+            Link::HttpClient(link) => link.next().await,
+            Link::HttpServer(link) => link.next().await,
         }
     }
 
@@ -234,6 +251,8 @@ impl Link {
     pub fn feed(&self) -> Option<Feed> {
         match self {
             Link::Stdio(link) => link.feed(),
+            Link::HttpClient(link) => link.feed(),
+            Link::HttpServer(link) => link.feed(),
         }
     }
 
@@ -242,6 +261,8 @@ impl Link {
     pub async fn finish(self, patience: std::time::Duration) -> Vec<LinkEvent> {
         match self {
             Link::Stdio(link) => link.finish(patience).await,
+            Link::HttpClient(link) => link.finish(patience).await,
+            Link::HttpServer(link) => link.finish(patience).await,
         }
     }
 }

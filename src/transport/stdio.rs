@@ -1,6 +1,6 @@
 //! stdio, on either side: one message a line over a pair of pipes.
 
-use super::inbox::{Inbox, Task, WeakFeed};
+use super::inbox::{Arrival, Inbox, Task, WeakFeed};
 use super::{Bounds, Feed, LinkEvent, LinkWhat, Numbers, Order, SendOrder};
 use crate::reference::SessionKey;
 use crate::trace::{Body, Closing, StreamId, StreamKind, Text};
@@ -140,7 +140,14 @@ impl StdioLink {
 
     /// See [`super::Link::next`].
     pub async fn next(&mut self) -> Option<LinkEvent> {
-        self.inbox.next().await
+        if let Some(event) = self.inbox.pop_ready() {
+            return Some(event);
+        }
+        loop {
+            if let Arrival::Event(event) = self.inbox.arrival().await? {
+                return Some(event);
+            }
+        }
     }
 
     /// See [`super::Link::feed`]. `None` when the link has ended.
@@ -154,8 +161,10 @@ impl StdioLink {
         let mut events = self.order(Order::EndInput);
         // a deadline, because the other party may not read
         let _ = tokio::time::timeout(patience, &mut self.writer.0).await;
-        while let Some(event) = self.inbox.try_next() {
-            events.push(event);
+        while let Some(arrival) = self.inbox.arrived() {
+            if let Arrival::Event(event) = arrival {
+                events.push(event);
+            }
         }
         events
     }

@@ -299,7 +299,53 @@ pub(super) fn file(source: &Arc<Source>, root: &Node, r: &mut Reader) -> Vec<Sce
         r.found.error("never-played", span, "no case fulfils the `when` of this");
     }
     era_of_opening(file_opening, &revisions, r);
+    unused(root, r);
     all
+}
+
+/// A value that nothing in the file uses is a slip.
+fn unused(root: &Node, r: &mut Reader) {
+    let mut used = BTreeSet::new();
+    references(root, &mut used);
+    let unused: Vec<(String, Span)> =
+        r.given.iter().filter(|(n, _)| !used.contains(*n)).map(|(n, s)| (n.clone(), *s)).collect();
+    for (name, span) in unused {
+        let message = format!("nothing uses `${name}`");
+        match closest(&name, used.iter().map(String::as_str).filter(|u| !r.given.contains_key(*u))) {
+            Some(meant) => {
+                let help = format!("did you mean `{meant}`?");
+                r.found.error_help("unused-value", span, message, help);
+            }
+            None => r.found.error_help("unused-value", span, message, "use it, or remove it"),
+        }
+    }
+}
+
+/// Every name that a text refers to, and every name that a `when` compares.
+fn references(node: &Node, used: &mut BTreeSet<String>) {
+    match &node.what {
+        What::Scalar { text, .. } => references_in(text, used),
+        What::List(items) => items.iter().for_each(|n| references(n, used)),
+        What::Map(entries) => {
+            for (key, value) in entries {
+                references_in(&key.text, used);
+                if let ("when", What::Map(conditions)) = (key.text.as_str(), &value.what) {
+                    used.extend(conditions.iter().map(|(k, _)| k.text.clone()));
+                }
+                references(value, used);
+            }
+        }
+    }
+}
+
+fn references_in(text: &str, used: &mut BTreeSet<String>) {
+    for part in text.split('$').skip(1) {
+        let part = part.strip_prefix('{').unwrap_or(part);
+        let name: String = part.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+        if !name.is_empty() {
+            used.insert(name);
+        }
+    }
 }
 
 fn era_of_opening(opening: Option<&Node>, revisions: &[Revision], r: &mut Reader) {

@@ -301,6 +301,11 @@ fn word(found: &mut Diagnostics, text: &str, span: Span) {
     );
 }
 
+/// Is it a word that readers of YAML do not agree on, or a date?
+pub(super) fn is_trap(text: &str) -> bool {
+    WORDS.contains(&text) || is_date(text)
+}
+
 /// What a plain scalar may hide.
 fn trap(found: &mut Diagnostics, text: &str, span: Span) {
     if WORDS.contains(&text) {
