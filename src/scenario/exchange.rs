@@ -45,6 +45,8 @@ pub(super) struct Taken {
     pub(super) event: u32,
     pub(super) at: Duration,
     pub(super) id: Option<Id>,
+    /// The bytes, where the step sends bytes.
+    pub(super) raw: Option<Bytes>,
     pub(super) stream: Option<StreamId>,
     pub(super) trip: Option<u32>,
 }
@@ -96,7 +98,7 @@ struct Occurrence {
 
 #[derive(Debug, Clone)]
 enum What {
-    Said { message: Message, stream: StreamId, trip: Option<u32>, request: Option<u32> },
+    Said { message: Box<Message>, stream: StreamId, trip: Option<u32>, request: Option<u32> },
     Asked { trip: u32, method: String, resuming: bool },
     Responded { trip: u32, status: u16, with_content: bool },
     Closed { stream: StreamId, trip: Option<u32> },
@@ -284,7 +286,7 @@ impl Exchange {
                     false => None,
                 };
                 let trip = self.streams.get(stream).and_then(|s| s.trip);
-                said(*from, What::Said { message, stream: *stream, trip, request })
+                said(*from, What::Said { message: Box::new(message), stream: *stream, trip, request })
             }
             Body::End { reason } => {
                 self.finish(reason, at);
@@ -317,7 +319,8 @@ impl Exchange {
             self.settle();
             return;
         }
-        let later = self.ahead().into_iter().find(|act| self.fits(*act, &occurrence));
+        let ahead = self.ahead();
+        let later = ahead.into_iter().find(|act| self.fits(*act, &occurrence) || self.answers_kept(*act, &occurrence));
         // a closed stream or a response head says nothing before its step is due
         if let (Some(act), What::Said { .. }) = (later, &occurrence.what) {
             self.walk.early.push((self.plan.nodes[act].name.clone(), occurrence.event));
@@ -471,11 +474,13 @@ impl Exchange {
             }
             (Verb::Answers { .. }, Kind::Result { .. } | Kind::Error { .. }) => match (target, request) {
                 (Some(target), Some(request)) => target.event == request,
-                // an error without an id belongs to the last bytes that had none
-                (Some(target), None) => {
-                    target.id.is_none() && message.id().is_none()
-                        || target.id.is_some() && message.id() == target.id.as_ref()
-                }
+                (Some(target), None) => match (&target.raw, message.id()) {
+                    // an answer without an id belongs to the last bytes that had none
+                    (Some(_), None) => true,
+                    // bytes that are no readable request can name an id all the same
+                    (Some(raw), Some(id)) => String::from_utf8_lossy(raw).contains(&id.to_string()),
+                    (None, _) => false,
+                },
                 (None, _) => false,
             },
             (Verb::Cancels { .. }, Kind::Notification { method }) => {
@@ -487,6 +492,20 @@ impl Exchange {
             }
             _ => false,
         }
+    }
+
+    /// Does an occurrence answer a request that came before its time and is kept, and is the act the answer to that one?
+    fn answers_kept(&self, id: NodeId, occurrence: &Occurrence) -> bool {
+        let What::Said { request: Some(request), .. } = &occurrence.what else { return false };
+        self.answers_kept_request(id, occurrence.from, *request)
+    }
+
+    /// The same for a message that is not said yet.
+    pub(super) fn answers_kept_request(&self, id: NodeId, from: Party, request: u32) -> bool {
+        let Some((act, Some(target))) = self.act(id) else { return false };
+        act.party == from
+            && matches!(act.verb, Verb::Answers { .. })
+            && self.kept.iter().any(|kept| kept.event == request && self.fits(target, kept))
     }
 
     fn correlates(&self, method: &str, payload: &Payload, message: &Message) -> bool {
@@ -528,21 +547,21 @@ impl Exchange {
         let NodeKind::Act(act, target) = &node.kind else { return };
         self.commit(id);
         let mismatches = self.assert(act, *target, occurrence);
-        let taken = match &occurrence.what {
-            What::Said { message, stream, trip, .. } => Taken {
-                event: occurrence.event,
-                at: occurrence.at,
-                id: message.id().cloned(),
-                stream: Some(*stream),
-                trip: *trip,
-            },
-            What::Asked { trip, .. } | What::Responded { trip, .. } => {
-                Taken { event: occurrence.event, at: occurrence.at, id: None, stream: None, trip: Some(*trip) }
+        let mut taken =
+            Taken { event: occurrence.event, at: occurrence.at, id: None, raw: None, stream: None, trip: None };
+        match &occurrence.what {
+            What::Said { message, stream, trip, .. } => {
+                taken.id = message.id().cloned();
+                taken.raw = matches!(act.verb, Verb::Sends { .. }).then(|| message.raw().clone());
+                taken.stream = Some(*stream);
+                taken.trip = *trip;
             }
+            What::Asked { trip, .. } | What::Responded { trip, .. } => taken.trip = Some(*trip),
             What::Closed { stream, trip } => {
-                Taken { event: occurrence.event, at: occurrence.at, id: None, stream: Some(*stream), trip: *trip }
+                taken.stream = Some(*stream);
+                taken.trip = *trip;
             }
-        };
+        }
         if let Some(label) = &act.label {
             let id = taken.id.as_ref().map_or(Value::Null, Id::to_value);
             self.env.bind(label, json!({ "id": id }));
@@ -610,7 +629,11 @@ impl Exchange {
     fn pass(&mut self, id: NodeId) {
         let plan = Arc::clone(&self.plan);
         let reason = match (&plan.nodes[id].kind, &plan.nodes[id].otherwise) {
-            (_, Some(otherwise)) => otherwise.clone(),
+            (NodeKind::Loop(l, _), Some(otherwise))
+                if self.states[id].turns < l.at_least.max(1) || l.ends_with.is_some() =>
+            {
+                otherwise.clone()
+            }
             (NodeKind::Loop(_, body), _) if self.states[id].turns == 0 => {
                 let who = plan.initiator(*body).unwrap_or(Party::Client);
                 format!("the {who} went another way")
@@ -659,8 +682,9 @@ impl Exchange {
                 continue;
             }
             for proof in &node.proves {
-                let unreached =
-                    Unreached { requirement: proof.id.clone(), step: node.name.clone(), reason: reason.to_owned() };
+                let party = plan.finisher(n).unwrap_or(Party::Server);
+                let (requirement, step) = (proof.id.clone(), node.name.clone());
+                let unreached = Unreached { requirement, step, party, reason: reason.to_owned() };
                 if !self.walk.unreached.contains(&unreached) {
                     self.walk.unreached.push(unreached);
                 }
@@ -677,7 +701,7 @@ impl Exchange {
             if let Some(over) = &act.over
                 && self.plan.transport == Transport::Http
                 && let Some(expected) = self.plan.labelled(over).and_then(|n| self.taken[n].as_ref())
-                && (expected.trip != *trip || self.streams.get(stream).is_none())
+                && (expected.trip != *trip || !self.streams.contains_key(stream))
             {
                 let found =
                     trip.map_or_else(|| "it came on another stream".into(), |t| format!("it came on round trip {t}"));
@@ -823,7 +847,7 @@ impl Exchange {
         self.states[id].started = false;
         self.states[id].rested = Some(self.now);
         let message = occurrence.and_then(|o| match &o.what {
-            What::Said { message, .. } => Some(message),
+            What::Said { message, .. } => Some(message.as_ref()),
             _ => None,
         });
         if let Some(message) = message {

@@ -4,6 +4,8 @@ pub mod bind;
 pub mod binding;
 pub mod diagnostic;
 pub mod exchange;
+#[cfg(test)]
+mod exchange_tests;
 pub mod explain;
 pub mod files;
 pub mod lint;

@@ -102,7 +102,8 @@ impl Exchange {
                 Err(missing) => Ruling::Fault(missing),
             };
         }
-        if self.ahead().into_iter().any(|id| self.is_proposal(id, ours, proposal, request)) {
+        let kept = |id: &NodeId| request.is_some_and(|request| self.answers_kept_request(*id, ours, request));
+        if self.ahead().into_iter().any(|id| self.is_proposal(id, ours, proposal, request) || kept(&id)) {
             return Ruling::Hold;
         }
         Ruling::Send(Box::new(plain(proposal.value().clone())))
@@ -200,7 +201,7 @@ impl Exchange {
     fn act_of(&self, id: NodeId) -> (Act, Option<NodeId>) {
         match &self.plan.nodes[id].kind {
             NodeKind::Act(act, target) => ((**act).clone(), *target),
-            _ => unreachable!("only acts are in the frontier"),
+            _ => unreachable!("the frontier is made of acts"),
         }
     }
 
@@ -220,7 +221,7 @@ impl Exchange {
         {
             return Due::Wait(at);
         }
-        match self.from_file(id) {
+        match self.alone(id) {
             Ok(sending) => Due::Send(Box::new(sending)),
             // the other party can still move the course on: wait for it
             Err(_) if own.len() < frontier.len() => Due::Nothing,
@@ -251,7 +252,7 @@ impl Exchange {
     }
 
     /// A step of ours from the file alone.
-    fn from_file(&mut self, id: NodeId) -> Result<Sending, Unfillable> {
+    fn alone(&mut self, id: NodeId) -> Result<Sending, Unfillable> {
         let (act, target) = self.act_of(id);
         let target = target.and_then(|t| self.taken[t].clone());
         let span = self.plan.nodes[id].span;

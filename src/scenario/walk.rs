@@ -72,6 +72,8 @@ pub struct Unreached {
     pub requirement: String,
     /// The step that claims it.
     pub step: StepName,
+    /// The party that would have shown it.
+    pub party: Party,
     /// Why.
     pub reason: String,
 }

@@ -250,7 +250,7 @@ fn beyond_the_schema(revision: Revision, kind: &Kind, message: &Value, parts: &[
 }
 
 /// The result inlined in a finished task of the extension need not repeat `resultType`: the specification's own examples
-/// leave it out, and the outer result has it.
+/// leave it out, and the outer result has it (decision `tasks-inlined-result-type`).
 fn is_excused(violation: &Violation) -> bool {
     let inlined = ["/result/result", "/params/result"].contains(&violation.instance_pointer.as_str());
     inlined && violation.keyword == "required" && violation.expected == "the member `resultType`"

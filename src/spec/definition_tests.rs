@@ -313,3 +313,71 @@ fn violations_name_requirements_that_exist() {
     seen.dedup();
     assert_eq!(seen.len(), 7, "{seen:?}");
 }
+
+/// Any JSON, with names that steer into the interesting places.
+fn anything() -> impl proptest::strategy::Strategy<Value = Value> {
+    use proptest::prelude::*;
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        "[a-z]{0,4}".prop_map(Value::from),
+        proptest::sample::select(vec!["2.0", "tools/call", "text", "complete", "input_required", "task", "working"])
+            .prop_map(Value::from),
+    ];
+    let key = proptest::sample::select(vec![
+        "jsonrpc",
+        "id",
+        "method",
+        "params",
+        "result",
+        "error",
+        "code",
+        "message",
+        "content",
+        "type",
+        "task",
+        "taskId",
+        "status",
+        "resultType",
+        "inputRequests",
+        "_meta",
+        "name",
+        "x",
+    ]);
+    leaf.prop_recursive(5, 48, 6, move |inner| {
+        prop_oneof![
+            proptest::collection::vec(inner.clone(), 0..5).prop_map(Value::from),
+            proptest::collection::btree_map(key.clone(), inner, 0..7)
+                .prop_map(|map| Value::Object(map.into_iter().map(|(k, v)| (k.to_owned(), v)).collect())),
+        ]
+    })
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(200))]
+
+    /// Whatever a peer sends: no panic, bounded, every place exists, and nothing found means every definition fits.
+    #[test]
+    fn whatever_comes_is_judged_within_bounds(value in anything(), method in "(tools|tasks|prompts)/(call|get|result)") {
+        let message = Message::of(&value);
+        let asked = Asked { method: &method, augmented: true, created_by: Some("tools/call"), ..Asked::default() };
+        for revision in Revision::ALL {
+            for sender in [Client, Server] {
+                let (kind, value) = (message.kind(), message.value());
+                let found = check(revision, sender, kind, value, Some(&asked));
+                proptest::prop_assert!(found.len() <= MOST);
+                for violation in &found {
+                    proptest::prop_assert!(value.pointer(&violation.instance_pointer).is_some(), "{:?}", violation);
+                    proptest::prop_assert!(violation.text().len() < 1000);
+                }
+                let fits = |part: &Part| {
+                    value.pointer(part.pointer).is_none_or(|v| Schemas::of(revision).is_valid(part.definition, v))
+                };
+                let parts = choose(revision, sender, kind, value, Some(&asked));
+                proptest::prop_assert!(!found.is_empty() || parts.iter().all(fits) || parts.iter().any(|p| p.pointer == "/result/result"));
+            }
+        }
+    }
+}

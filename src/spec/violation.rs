@@ -184,9 +184,20 @@ fn plain(error: &ValidationError<'_>) -> Violation {
         Kind::Format { format } => (format_name(format), brief(instance)),
         Kind::Minimum { limit } => (format!("at least {limit}"), brief(instance)),
         Kind::Maximum { limit } => (format!("at most {limit}"), brief(instance)),
+        Kind::ExclusiveMinimum { limit } => (format!("more than {limit}"), brief(instance)),
+        Kind::ExclusiveMaximum { limit } => (format!("less than {limit}"), brief(instance)),
+        Kind::MultipleOf { multiple_of } => (format!("a multiple of {multiple_of}"), brief(instance)),
+        Kind::MinItems { limit } => (format!("at least {limit} items"), brief(instance)),
         Kind::MaxItems { limit } => (format!("at most {limit} items"), brief(instance)),
+        Kind::MinLength { limit } => (format!("at least {limit} characters"), brief(instance)),
+        Kind::MaxLength { limit } => (format!("at most {limit} characters"), brief(instance)),
+        Kind::MinProperties { limit } => (format!("at least {limit} members"), brief(instance)),
+        Kind::MaxProperties { limit } => (format!("at most {limit} members"), brief(instance)),
+        Kind::Pattern { pattern } => (format!("a match of /{}/", cut(pattern, 60)), brief(instance)),
+        Kind::UniqueItems => ("no item twice".into(), brief(instance)),
+        Kind::OneOfMultipleValid { .. } => ("exactly one of the forms to fit".into(), "several".into()),
         Kind::FalseSchema => ("nothing here".into(), brief(instance)),
-        Kind::AdditionalProperties { unexpected } => {
+        Kind::AdditionalProperties { unexpected } | Kind::UnevaluatedProperties { unexpected } => {
             let names: Vec<String> = unexpected.iter().take(5).map(|n| format!("`{}`", cut(n, 40))).collect();
             ("no further member".into(), names.join(", "))
         }

@@ -3,8 +3,10 @@
 //! `derive-schemas SPEC_DIR REQUIREMENTS_DIR OUT_DIR` reads `SPEC_DIR/<revision>/schema.json` and
 //! `SPEC_DIR/extension-tasks/schema.json`, keeps their structure, corrects what the generator of the published files got
 //! wrong, and writes the result with the list of corrections. From `REQUIREMENTS_DIR/*.yaml` it writes the requirement
-//! catalogues with their effective levels. It runs when a revision is published, not when the harness is built.
+//! catalogues with their effective levels, and from
+//! `REQUIREMENTS_DIR/decisions.md` the decisions on ambiguity that they rest on. It runs when a revision is published, not when the harness is built.
 
+mod ambiguities;
 mod corrections;
 mod decisions;
 mod requirements;
@@ -44,6 +46,9 @@ fn derive(spec: &Path, material: &Path, out: &Path) -> Result<(), String> {
     }
     write(&out.join("CORRECTIONS.md"), &corrections::page())?;
     let catalogues = requirements::derive(|name| read(&material.join(name)))?;
+    let decisions = ambiguities::read(&read(&material.join("decisions.md"))?)?;
+    requirements::name_known_decisions(&decisions)?;
+    write(&out.join("decisions.yaml"), &ambiguities::print(&decisions)?)?;
     for (name, text) in catalogues {
         write(&out.join(name).join("requirements.yaml"), &text)?;
     }

@@ -105,6 +105,17 @@ fn decided(catalogue: &str, mut entries: Vec<Entry>) -> Result<Vec<Entry>, Strin
     Ok(entries)
 }
 
+/// Has every decision on a requirement a text that says what was decided?
+///
+/// # Errors
+/// The first one that has none.
+pub(crate) fn name_known_decisions(known: &[crate::ambiguities::Ambiguity]) -> Result<(), String> {
+    match DECISIONS.iter().find(|d| !known.iter().any(|k| k.name == d.name)) {
+        Some(unknown) => Err(format!("{}: there is no decision {}", unknown.id, unknown.name)),
+        None => Ok(()),
+    }
+}
+
 /// JSON, which is YAML too, with one requirement a line.
 fn print(name: &str, entries: &[Entry]) -> Result<String, String> {
     let mut text = format!("{{\"catalogue\": \"{name}\", \"requirements\": [\n");

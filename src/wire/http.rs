@@ -1,1 +1,0 @@
-//! The session logic of Streamable HTTP, without I/O.
