@@ -73,7 +73,7 @@ pub(super) fn run(arguments: Arguments) -> Result<u8, String> {
     let summary = Summary::of(&results);
     let colour = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     let style = Style { colour, width: 100, verbose: arguments.verbose };
-    anstream::print!("{}", report::terminal::results(&results, &summary, &style));
+    anstream::print!("{}", report::terminal(&results, &summary, arguments.strict, &style));
     let mut code = report::exit_code(&results, &summary, arguments.strict);
     // the verdicts are on the screen already: a report that cannot be written is said beside them
     for wrong in write(&arguments, &results, &summary) {
@@ -146,10 +146,7 @@ fn play(spec: Option<ServerSpec>, scenarios: &[Scenario], options: &Options) -> 
             }
             Some(spec) => {
                 let mut servers = Foreign::new(spec);
-                let results =
-                    server::server(&mut servers, scenarios, options, &mut make, &mut random, interrupted).await;
-                servers.stop().await;
-                results
+                server::server(&mut servers, scenarios, options, &mut make, &mut random, interrupted).await
             }
         })
     })
