@@ -16,3 +16,10 @@ pub use diagram::diagram;
 pub use exit::exit_code;
 pub use style::{Line, Style, Tone};
 pub use terminal::terminal;
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+mod sample;
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+mod tests;
