@@ -432,6 +432,11 @@ impl HttpClient {
         }
     }
 
+    /// See [`super::Link::announce`].
+    pub fn announce(&mut self, body: Body) {
+        self.inbox.announce(LinkEvent { session: None, what: LinkWhat::Record(body) });
+    }
+
     /// See [`super::Link::feed`].
     #[must_use]
     pub fn feed(&self) -> Option<Feed> {
@@ -455,6 +460,9 @@ impl HttpClient {
             }
         }
         events.extend(self.inbox.take_ready());
+        while let Some(arrival) = self.inbox.arrived() {
+            events.extend(self.arrived(arrival));
+        }
         let open: Vec<_> =
             self.trips.values().filter_map(|t| Some((t.session, t.answer.stream().or(t.post)?))).collect();
         for (session, stream) in open {
