@@ -1,8 +1,12 @@
-//! Peers: what `harness.toml` says of them, and their starting and stopping.
+//! The programs under test: what `harness.toml` says of them, how they are started and stopped, and what is known to be
+//! wrong with them.
 
-pub mod config;
+mod group;
+pub mod guard;
+pub mod log;
 pub mod process;
+pub mod start;
 pub mod words;
 
-pub use config::{Bind, Claims, Config, ConfigError, EMBEDDED, Peer, Server};
-pub use process::{Patience, Process, Program, ProgramError};
+pub use process::{Command, Exit, Ladder, Process};
+pub use start::StartError;

@@ -1,572 +1,433 @@
-//! Foreign programs: started in a group of their own, watched, and stopped with nothing left behind.
-//!
-//! Three things see to the last: the ladder of [`Process::stop`], the group's death when the [`Process`] is dropped, and a
-//! guard (a shell that waits on a pipe of ours) for the case that this program itself is killed. A program that left its
-//! group is found by a mark in its environment, where `/proc` shows it.
+//! One foreign program: started in a process group of its own, listened to, and ended with all that it started.
 
+use super::group::{self, Group};
+use super::guard;
+use super::log::Log;
+use super::start::StartError;
+use super::words;
 use crate::trace::Body;
 use crate::transport::Feed;
+use crate::transport::inbox::WeakFeed;
 use crate::wire::Party;
-use std::collections::VecDeque;
-use std::path::PathBuf;
-use std::process::{ExitStatus, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tokio::io::AsyncReadExt as _;
+use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::process::{Child, ChildStdin, ChildStdout};
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, watch};
 
-/// How much of standard error is recorded as it comes, and how much of its end is kept, in bytes each.
-const STDERR: usize = 64 << 10;
+/// How long what was written on standard error is still read when the program has ended.
+const DRAIN: Duration = Duration::from_millis(250);
 
-/// The name of the mark in the environment.
-const MARK: &str = "MCP_INTEROP_PROCESS";
-
-/// A program to be started.
+/// What to start, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Program {
-    /// The program and its arguments.
+pub struct Command {
+    /// The program and its arguments. A program with a `/` is found from `dir`, any other on the PATH.
     pub words: Vec<String>,
-    /// Where it runs; here, if `None`. A program with a slash in its name is looked for from there.
-    pub dir: Option<PathBuf>,
-    /// Added to our environment.
+    /// The folder in which it runs.
+    pub dir: PathBuf,
+    /// Laid over the environment of the harness.
     pub env: Vec<(String, String)>,
 }
 
-/// A program could not be started.
-#[derive(Debug, thiserror::Error)]
-#[error("`{program}` could not be started: {reason}")]
-pub struct ProgramError {
-    /// Its name.
-    pub program: String,
-    /// Why, and what to do.
-    pub reason: String,
-}
-
-/// How long each rung of the ladder may take.
+/// How a program is asked to end, and how long it gets each time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Patience {
-    /// After its standard input was closed.
+pub struct Ladder {
+    /// After its standard input was closed. Short, because servers that keep a task do not end before the task does.
     pub input: Duration,
-    /// After SIGTERM.
-    pub term: Duration,
-    /// After SIGKILL.
+    /// After SIGTERM to its group.
+    pub terminate: Duration,
+    /// After SIGKILL to its group.
     pub kill: Duration,
 }
 
-impl Default for Patience {
+impl Default for Ladder {
     fn default() -> Self {
-        let seconds = Duration::from_secs;
-        Patience { input: seconds(2), term: seconds(2), kill: seconds(2) }
+        Ladder { input: Duration::from_millis(300), terminate: Duration::from_secs(2), kill: Duration::from_secs(5) }
     }
 }
 
-/// A program that runs.
+/// How a program ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Exit {
+    /// Its exit code, if it ended by itself.
+    pub code: Option<i32>,
+    /// The signal that ended it.
+    pub signal: Option<i32>,
+    /// Had we begun to end it?
+    pub ours: bool,
+}
+
+impl std::fmt::Display for Exit {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match (self.code, self.signal) {
+            (Some(code), _) => write!(f, "it ended with code {code}"),
+            (None, Some(signal)) => write!(f, "signal {signal}{} ended it", named(signal)),
+            (None, None) => f.write_str("it ended in an unknown way"),
+        }
+    }
+}
+
+fn named(signal: i32) -> String {
+    #[cfg(unix)]
+    if let Ok(known) = nix::sys::signal::Signal::try_from(signal) {
+        return format!(" ({})", known.as_str());
+    }
+    let _ = signal;
+    String::new()
+}
+
+/// A program that runs, or has run. Dropping it ends it at once, with all that it started.
 #[derive(Debug)]
 pub struct Process {
-    stop: Option<oneshot::Sender<Patience>>,
-    watcher: tokio::task::JoinHandle<()>,
-    stderr: Arc<Mutex<Tail>>,
-    exited: Arc<Mutex<Option<ExitStatus>>>,
-    group: Arc<Group>,
+    line: String,
+    group: Group,
+    exit: watch::Receiver<Option<Exit>>,
+    shared: Arc<Shared>,
 }
 
-/// The pipes of a program.
-pub type ProgramPipes = (ChildStdout, ChildStdin);
-
-/// A program that was started and is not watched yet.
 #[derive(Debug)]
-pub struct Fresh {
-    child: Child,
-    group: Arc<Group>,
-    command: String,
-    /// What it writes and reads.
-    pub pipes: Option<ProgramPipes>,
+struct Shared {
+    party: Party,
+    state: Mutex<State>,
 }
 
-impl Program {
-    /// The command line as it is shown.
-    #[must_use]
-    pub fn command(&self) -> String {
-        self.words.join(" ")
-    }
+#[derive(Debug, Default)]
+struct State {
+    log: Log,
+    listener: Option<mpsc::UnboundedSender<Body>>,
+    stopping: bool,
+    exit: Option<Exit>,
+}
 
-    /// Starts it. It must be watched at once.
-    ///
-    /// # Errors
-    /// When there is no such program, or the system refuses.
-    pub fn start(&self) -> Result<Fresh, ProgramError> {
-        let (program, arguments) = self.words.split_first().map_or(("", &[][..]), |(p, a)| (p.as_str(), a));
-        let error = |reason: String| ProgramError { program: program.to_owned(), reason };
-        // a relative path is meant from `dir`, which std leaves to the platform
-        let path = match &self.dir {
-            Some(dir) if program.contains('/') => std::path::absolute(dir.join(program)),
-            _ => Ok(PathBuf::from(program)),
-        };
-        let mut command = tokio::process::Command::new(path.map_err(|e| error(e.to_string()))?);
-        command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        if let Some(dir) = &self.dir {
-            command.current_dir(dir);
+impl Shared {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// A listener that has gone is forgotten. What waits for it is bounded by the log.
+    fn tell(&mut self, body: Body) {
+        if self.listener.as_ref().is_some_and(|listener| listener.send(body).is_err()) {
+            self.listener = None;
         }
-        static NUMBER: AtomicU32 = AtomicU32::new(0);
-        let mark = format!("{}-{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
-        command.envs(self.env.iter().map(|(name, value)| (name, value))).env(MARK, &mark);
-        #[cfg(unix)]
-        command.process_group(0);
-        let mut child = command.spawn().map_err(|e| {
-            let missing = e.kind() == std::io::ErrorKind::NotFound;
-            let dir = self.dir.as_ref().filter(|dir| !dir.is_dir());
-            error(match (missing, dir) {
-                (true, Some(dir)) => format!("there is no directory {}", dir.display()),
-                (true, None) => "there is no such program; install it, or correct the command".into(),
-                (false, _) => e.to_string(),
-            })
-        })?;
-        let group = Arc::new(Group::of(child.id(), mark));
-        let pipes = child.stdout.take().zip(child.stdin.take());
-        Ok(Fresh { child, group, command: self.command(), pipes })
+    }
+
+    fn tell_text(&mut self, party: Party, text: Option<String>) {
+        if let (Some(text), true) = (text, self.listener.is_some()) {
+            self.tell(Body::Stderr { party, text });
+        }
     }
 }
 
-impl Fresh {
-    /// Watches it: what it writes on standard error, and its end, are fed as `party`'s.
-    #[must_use]
-    pub fn watch(mut self, party: Party, feed: Feed) -> (Process, Body) {
-        let started = Body::ProcessStarted { party, command: self.command };
-        let (stop, stopped) = oneshot::channel();
-        let (tail, exited) = (Arc::new(Mutex::new(Tail::default())), Arc::new(Mutex::new(None)));
-        let stderr = self.child.stderr.take();
-        let (group, tail2, exited2) = (Arc::clone(&self.group), Arc::clone(&tail), Arc::clone(&exited));
-        let watcher = tokio::spawn(async move {
-            let mut reading = {
-                let (feed, tail) = (feed.clone(), Arc::clone(&tail2));
-                tokio::spawn(async move {
-                    if let Some(pipe) = stderr {
-                        read_stderr(pipe, party, feed, &tail).await;
-                    }
-                })
-            };
-            let (status, ours) = run(&mut self.child, &group, stopped).await;
-            // whoever of its group is left holds pipes open, so that their end would never come
-            group.end();
-            // a deadline, because someone who left the group may hold the pipe
-            if tokio::time::timeout(Duration::from_millis(500), &mut reading).await.is_err() {
-                reading.abort();
-            }
-            let rest = lock(&tail2).rest();
-            if let Some(text) = rest {
-                feed.record(None, Body::Stderr { party, text }).await;
-            }
-            *lock(&exited2) = status;
-            let code = status.and_then(|s| s.code());
-            feed.record(None, Body::ProcessExited { party, code, signal: status.and_then(signal), ours }).await;
-        });
-        (Process { stop: Some(stop), watcher, stderr: tail, exited, group: self.group }, started)
-    }
+/// Where what happens to a program is told.
+enum Listener {
+    Strong(Feed),
+    Weak(WeakFeed),
 }
 
 impl Process {
-    /// What it wrote last on standard error (64 KiB).
+    /// Starts a program that plays `party`; gives it and its standard output and input, in the order in which a
+    /// [`crate::transport::StdioLink`] takes them. Must be called on a tokio runtime.
+    ///
+    /// # Errors
+    /// When there is no such program or folder, or the system refuses.
+    pub fn start(command: &Command, party: Party) -> Result<(Process, (ChildStdout, ChildStdin)), StartError> {
+        let mut child = spawn(command)?;
+        let pipes = child.0.stdout.take().zip(child.0.stdin.take());
+        let process = Process::watch(child, command.line(), party);
+        match pipes {
+            Some(pipes) => Ok((process, pipes)),
+            None => Err(StartError::refused(command, "its pipes are missing")),
+        }
+    }
+
+    /// Starts a program whose standard output is nothing but text for people; it is kept with what it writes on standard
+    /// error. Its standard input stays open as long as what is returned.
+    ///
+    /// # Errors
+    /// As [`Process::start`].
+    pub fn start_aside(command: &Command, party: Party) -> Result<(Process, Option<ChildStdin>), StartError> {
+        let mut child = spawn(command)?;
+        let stdin = child.0.stdin.take();
+        Ok((Process::watch(child, command.line(), party), stdin))
+    }
+
+    /// Listens to a program until it has ended.
+    fn watch((mut child, group): (Child, Group), line: String, party: Party) -> Process {
+        guard::add(&group);
+        let shared = Arc::new(Shared { party, state: Mutex::default() });
+        let (ended, exit) = watch::channel(None);
+        let reading: Vec<_> = [
+            child.stderr.take().map(|pipe| tokio::spawn(listen(pipe, Arc::clone(&shared)))),
+            child.stdout.take().map(|pipe| tokio::spawn(listen(pipe, Arc::clone(&shared)))),
+        ]
+        .into_iter()
+        .flatten()
+        .collect();
+        let process = Process { line, group: group.clone(), exit, shared: Arc::clone(&shared) };
+        tokio::spawn(async move {
+            let status = child.wait().await;
+            // what it has started may hold the pipes open, and outlive us
+            group.kill();
+            guard::remove(&group);
+            let deadline = tokio::time::Instant::now() + DRAIN;
+            for mut task in reading {
+                if tokio::time::timeout_at(deadline, &mut task).await.is_err() {
+                    task.abort();
+                }
+            }
+            let mut state = shared.state();
+            let exit = Exit {
+                code: status.as_ref().ok().and_then(std::process::ExitStatus::code),
+                signal: status.as_ref().ok().and_then(signal),
+                ours: state.stopping,
+            };
+            state.exit = Some(exit);
+            let rest = state.log.rest();
+            state.tell_text(party, rest);
+            state.tell(exited(party, exit));
+            state.listener = None;
+            drop(state);
+            // nobody may wait for it any more
+            let _ = ended.send(Some(exit));
+        });
+        process
+    }
+
+    /// Its command line.
+    #[must_use]
+    pub fn line(&self) -> &str {
+        &self.line
+    }
+
+    /// The number of its process.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.group.leader
+    }
+
+    /// Puts that it was started, what it writes on standard error from now on, and how it ends among what a link gives, and
+    /// keeps the link open until it has ended. Only one listener at a time.
+    pub fn tell(&self, feed: Feed) {
+        self.listen(Listener::Strong(feed));
+    }
+
+    /// As [`Process::tell`], but the link may end before the program does.
+    pub fn tell_meanwhile(&self, feed: &Feed) {
+        self.listen(Listener::Weak(feed.weak()));
+    }
+
+    fn listen(&self, listener: Listener) {
+        let (sender, mut bodies) = mpsc::unbounded_channel();
+        tokio::spawn(async move {
+            while let Some(body) = bodies.recv().await {
+                let heard = match &listener {
+                    Listener::Strong(feed) => feed.record(None, body).await,
+                    Listener::Weak(feed) => match feed.feed() {
+                        Some(feed) => feed.record(None, body).await,
+                        None => false,
+                    },
+                };
+                if !heard {
+                    return;
+                }
+            }
+        });
+        let party = self.shared.party;
+        let mut state = self.shared.state();
+        state.listener = Some(sender);
+        state.tell(Body::ProcessStarted { party, command: self.line.clone() });
+        match state.exit {
+            None => state.log.listen(),
+            Some(exit) => {
+                let tail = Some(state.log.tail()).filter(|tail| !tail.is_empty());
+                state.tell_text(party, tail);
+                state.tell(exited(party, exit));
+                state.listener = None;
+            }
+        }
+    }
+
+    /// Nobody listens any more.
+    pub fn hush(&self) {
+        self.shared.state().listener = None;
+    }
+
+    /// How it ended, if it has.
+    #[must_use]
+    pub fn exit(&self) -> Option<Exit> {
+        self.shared.state().exit
+    }
+
+    /// Waits until it has ended. Cancel safe.
+    pub async fn ended(&self) -> Exit {
+        let mut exit = self.exit.clone();
+        match exit.wait_for(Option::is_some).await {
+            Ok(exit) => exit.unwrap_or(Exit { code: None, signal: None, ours: false }),
+            // the runtime is being torn down
+            Err(_) => Exit { code: None, signal: None, ours: false },
+        }
+    }
+
+    /// The end of what it wrote on standard error, at most 64 KiB.
     #[must_use]
     pub fn stderr(&self) -> String {
-        lock(&self.stderr).text()
+        self.shared.state().log.tail()
     }
 
-    /// Has it ended, and how? Known a moment after its end.
-    #[must_use]
-    pub fn exited(&self) -> Option<ExitStatus> {
-        *lock(&self.exited)
+    /// From now on its end counts as ours.
+    pub fn expect_end(&self) {
+        self.shared.state().stopping = true;
     }
 
-    /// Stops it: waits for it to end by itself (its standard input was closed), then sends SIGTERM to its group, then
-    /// SIGKILL. What happens is fed to its link meanwhile, so somebody must fetch from there. Ends when all are gone.
-    pub async fn stop(mut self, patience: Patience) {
-        if let Some(stop) = self.stop.take() {
-            // it may have ended by itself
-            let _ = stop.send(patience);
+    /// Ends it: waits for it (its standard input is closed by whoever holds it), then SIGTERM, then SIGKILL, each with its
+    /// deadline. `None` when even then it does not end.
+    pub async fn stop(&self, ladder: &Ladder) -> Option<Exit> {
+        self.expect_end();
+        if let Some(exit) = self.ended_within(ladder.input).await {
+            return Some(exit);
         }
-        let _ = (&mut self.watcher).await;
+        self.group.terminate();
+        if let Some(exit) = self.ended_within(ladder.terminate).await {
+            return Some(exit);
+        }
+        self.group.kill();
+        self.ended_within(ladder.kill).await
+    }
+
+    async fn ended_within(&self, patience: Duration) -> Option<Exit> {
+        tokio::time::timeout(patience, self.ended()).await.ok()
     }
 }
 
 impl Drop for Process {
     fn drop(&mut self) {
-        self.watcher.abort();
-        self.group.end();
+        let mut state = self.shared.state();
+        state.stopping = true;
+        if state.exit.is_none() && self.group.leader != 0 {
+            drop(state);
+            self.group.kill();
+        }
     }
 }
 
-/// Waits for the end of a program, or brings it about. The second value: did we?
-async fn run(child: &mut Child, group: &Group, stopped: oneshot::Receiver<Patience>) -> (Option<ExitStatus>, bool) {
-    let patience = tokio::select! {
-        biased;
-        status = child.wait() => return (status.ok(), false),
-        Ok(patience) = stopped => patience,
-    };
-    if let Ok(status) = tokio::time::timeout(patience.input, child.wait()).await {
-        return (status.ok(), true);
-    }
-    group.signal(Signal::Term);
-    if let Ok(status) = tokio::time::timeout(patience.term, child.wait()).await {
-        return (status.ok(), true);
-    }
-    group.signal(Signal::Kill);
-    (tokio::time::timeout(patience.kill, child.wait()).await.ok().and_then(Result::ok), true)
+fn exited(party: Party, exit: Exit) -> Body {
+    Body::ProcessExited { party, code: exit.code, signal: exit.signal, ours: exit.ours }
 }
 
 #[cfg(unix)]
-fn signal(status: ExitStatus) -> Option<i32> {
-    use std::os::unix::process::ExitStatusExt as _;
-    status.signal()
+fn signal(status: &std::process::ExitStatus) -> Option<i32> {
+    std::os::unix::process::ExitStatusExt::signal(status)
 }
 
 #[cfg(not(unix))]
-fn signal(_: ExitStatus) -> Option<i32> {
+fn signal(_: &std::process::ExitStatus) -> Option<i32> {
     None
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Records what is written line by line until a bound, and keeps the end of all.
-async fn read_stderr(mut pipe: tokio::process::ChildStderr, party: Party, feed: Feed, tail: &Mutex<Tail>) {
-    let mut chunk = vec![0; 8 << 10];
-    loop {
-        let Ok(n @ 1..) = pipe.read(&mut chunk).await else { return };
-        let lines = lock(tail).push(chunk.get(..n).unwrap_or_default());
-        for text in lines {
-            feed.record(None, Body::Stderr { party, text }).await;
-        }
+fn spawn(command: &Command) -> Result<(Child, Group), StartError> {
+    if !command.dir.is_dir() {
+        return Err(StartError::NoFolder { dir: command.dir.clone() });
     }
-}
-
-/// Text of which the lines at the beginning are handed out, and the end is kept.
-#[derive(Debug, Default)]
-struct Tail {
-    last: VecDeque<u8>,
-    total: u64,
-    /// How much was handed out as lines.
-    given: u64,
-}
-
-impl Tail {
-    /// Takes what was written; gives the lines that it completes, while little has been given.
-    fn push(&mut self, chunk: &[u8]) -> Vec<String> {
-        self.total += chunk.len() as u64;
-        self.last.extend(chunk);
-        let excess = self.last.len().saturating_sub(STDERR);
-        self.last.drain(..excess);
-        let mut lines = Vec::new();
-        while self.given < STDERR as u64 {
-            let open = self.open();
-            let Some(end) = open.iter().position(|b| *b == b'\n') else { break };
-            lines.push(String::from_utf8_lossy(open.get(..end).unwrap_or_default()).into_owned());
-            self.given += end as u64 + 1;
-        }
-        lines
-    }
-
-    /// What is kept and was not handed out.
-    fn open(&mut self) -> &[u8] {
-        let open = usize::try_from(self.total - self.given).unwrap_or(usize::MAX).min(self.last.len());
-        let at = self.last.len() - open;
-        self.last.make_contiguous().get(at..).unwrap_or_default()
-    }
-
-    /// The rest, at the end.
-    fn rest(&mut self) -> Option<String> {
-        let left_out = (self.total - self.given).saturating_sub(self.last.len() as u64);
-        let text = String::from_utf8_lossy(self.open()).into_owned();
-        self.given = self.total;
-        match (text.as_str(), left_out) {
-            ("", 0) => None,
-            (_, 0) => Some(text),
-            (_, n) => Some(format!("[{n} bytes left out]\n{text}")),
-        }
-    }
-
-    fn text(&self) -> String {
-        let bytes: Vec<u8> = self.last.iter().copied().collect();
-        String::from_utf8_lossy(&bytes).into_owned()
-    }
-}
-
-#[derive(Debug, Clone, Copy)]
-enum Signal {
-    Term,
-    Kill,
-}
-
-/// The group of a program, and all who carry its mark.
-#[derive(Debug)]
-struct Group {
-    leader: Option<u32>,
-    mark: String,
-    guard: Mutex<Option<std::process::Child>>,
-    over: std::sync::atomic::AtomicBool,
-}
-
-impl Group {
-    fn of(leader: Option<u32>, mark: String) -> Group {
-        let guard = Mutex::new(leader.and_then(guard));
-        Group { leader, mark, guard, over: std::sync::atomic::AtomicBool::new(false) }
-    }
-
-    /// Kills whoever is left, once. Later the number may be somebody else's.
-    fn end(&self) {
-        if self.over.swap(true, Ordering::Relaxed) {
-            return;
-        }
-        self.signal_now(Signal::Kill);
-        for process in marked(&self.mark) {
-            kill(process);
-        }
-        if let Some(mut guard) = lock(&self.guard).take() {
-            use std::io::Write as _;
-            // a line dismisses it; if it is gone already there is nobody to be told
-            if let Some(mut pipe) = guard.stdin.take() {
-                let _ = pipe.write_all(b"\n");
-            }
-            // it ends at once, having nothing else to wait for
-            let _ = guard.wait();
-        }
-    }
-
-    fn signal(&self, signal: Signal) {
-        if !self.over.load(Ordering::Relaxed) {
-            self.signal_now(signal);
-        }
-    }
-
+    let mark = group::mark();
+    let (name, value) = group::variable(&mark);
+    let mut starting = tokio::process::Command::new(command.program()?);
+    starting
+        .args(command.words.get(1..).unwrap_or_default())
+        .current_dir(&command.dir)
+        .envs(command.env.iter().map(|(name, value)| (name, value)))
+        .env(name, value)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
     #[cfg(unix)]
-    fn signal_now(&self, signal: Signal) {
-        use nix::sys::signal::{Signal as Nix, killpg};
-        let signal = match signal {
-            Signal::Term => Nix::SIGTERM,
-            Signal::Kill => Nix::SIGKILL,
-        };
-        if let Some(leader) = self.leader.and_then(|l| i32::try_from(l).ok()).filter(|l| *l > 1) {
-            // an error means that nobody is left
-            let _ = killpg(nix::unistd::Pid::from_raw(leader), signal);
-        }
-    }
-
+    starting.process_group(0);
     #[cfg(not(unix))]
-    fn signal_now(&self, _: Signal) {}
+    starting.kill_on_drop(true);
+    let child = starting.spawn().map_err(|e| StartError::refused(command, &e.to_string()))?;
+    let group = Group { leader: child.id().unwrap_or(0), mark };
+    Ok((child, group))
 }
 
-impl Drop for Group {
-    fn drop(&mut self) {
-        self.end();
+/// Reads text for people until it ends, without ever keeping its writer waiting.
+async fn listen<R: AsyncRead + Unpin>(mut pipe: R, shared: Arc<Shared>) {
+    let mut chunk = vec![0; 16 << 10];
+    while let Ok(n @ 1..) = pipe.read(&mut chunk).await {
+        let mut state = shared.state();
+        state.log.push(chunk.get(..n).unwrap_or_default());
+        if state.listener.is_some() {
+            let lines = state.log.lines();
+            state.tell_text(shared.party, lines);
+        }
     }
 }
 
-/// A shell that kills the group when our end of its pipe is closed without a line, as it is when we are killed.
+impl Command {
+    /// Splits a command line; see [`words::split`].
+    ///
+    /// # Errors
+    /// As [`words::split`].
+    pub fn parse(line: &str, dir: impl Into<PathBuf>) -> Result<Command, words::SplitError> {
+        Ok(Command { words: words::split(line)?, dir: dir.into(), env: Vec::new() })
+    }
+
+    /// As one line, for people and for a shell.
+    #[must_use]
+    pub fn line(&self) -> String {
+        words::join(&self.words)
+    }
+
+    /// The program's file.
+    ///
+    /// # Errors
+    /// [`StartError::NoProgram`] when there is none.
+    pub fn program(&self) -> Result<PathBuf, StartError> {
+        let name = self.words.first().map_or("", String::as_str);
+        let own = self.env.iter().rev().find(|(name, _)| name == "PATH").map(|(_, value)| OsString::from(value));
+        let path = own.or_else(|| std::env::var_os("PATH")).unwrap_or_default();
+        find(name, &self.dir, &path).ok_or_else(|| StartError::NoProgram {
+            name: name.to_owned(),
+            dir: self.dir.clone(),
+            path: path.to_string_lossy().into_owned(),
+        })
+    }
+}
+
+/// The file of a program: from `dir` if its name has a `/`, otherwise in the folders of `path`.
+pub(crate) fn find(name: &str, dir: &Path, path: &std::ffi::OsStr) -> Option<PathBuf> {
+    if name.is_empty() {
+        return None;
+    }
+    if Path::new(name).components().count() > 1 || Path::new(name).is_absolute() {
+        // absolute, because a relative one would be looked for from a folder that differs between systems
+        let file = std::path::absolute(dir.join(name)).ok()?;
+        return runnable(&file);
+    }
+    std::env::split_paths(path)
+        .filter(|folder| !folder.as_os_str().is_empty())
+        .find_map(|folder| runnable(&std::path::absolute(folder.join(name)).ok()?))
+}
+
 #[cfg(unix)]
-fn guard(leader: u32) -> Option<std::process::Child> {
-    use std::os::unix::process::CommandExt as _;
-    let mut command = std::process::Command::new("/bin/sh");
-    command.args(["-c", r#"read -r line || kill -s KILL -- "-$0""#]).arg(leader.to_string());
-    // its own group, so that an interrupt from the keyboard does not end it before us
-    command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).process_group(0);
-    command.spawn().ok()
+fn runnable(file: &Path) -> Option<PathBuf> {
+    use std::os::unix::fs::PermissionsExt as _;
+    let about = std::fs::metadata(file).ok()?;
+    (about.is_file() && about.permissions().mode() & 0o111 != 0).then(|| file.to_owned())
 }
 
 #[cfg(not(unix))]
-fn guard(_: u32) -> Option<std::process::Child> {
-    None
-}
-
-/// The processes that carry a mark in their environment, as far as the system shows them.
-fn marked(mark: &str) -> Vec<i32> {
-    let wanted = format!("{MARK}={mark}").into_bytes();
-    let Ok(entries) = std::fs::read_dir("/proc") else { return Vec::new() };
-    let carries = |pid: &i32| {
-        std::fs::read(format!("/proc/{pid}/environ"))
-            .is_ok_and(|environ| environ.split(|b| *b == 0).any(|entry| entry == wanted))
+fn runnable(file: &Path) -> Option<PathBuf> {
+    let named = |extension: &str| match extension {
+        "" => file.to_owned(),
+        _ => PathBuf::from(format!("{}.{extension}", file.display())),
     };
-    entries.flatten().filter_map(|e| e.file_name().to_str()?.parse().ok()).filter(carries).collect()
+    ["", "exe", "cmd", "bat"].into_iter().map(named).find(|file| file.is_file())
 }
 
-#[cfg(unix)]
-fn kill(process: i32) {
-    if process > 1 {
-        // an error means that it is gone
-        let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(process), nix::sys::signal::Signal::SIGKILL);
-    }
-}
-
-#[cfg(not(unix))]
-fn kill(_: i32) {}
-
-#[cfg(all(test, target_os = "linux"))]
-#[allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
-mod tests {
-    use super::*;
-    use crate::reference::{Route, SessionKey};
-    use crate::transport::{Bounds, LinkWhat, Numbers, Order, SendOrder, StdioLink};
-    use std::path::Path;
-
-    const SHORT: Patience =
-        Patience { input: Duration::from_millis(200), term: Duration::from_millis(200), kill: Duration::from_secs(20) };
-
-    fn start(script: &str) -> (StdioLink, Process, u32) {
-        let words = ["sh", "-c", script].map(str::to_owned).to_vec();
-        let mut fresh = Program { words, dir: None, env: vec![("WORD".into(), "hello".into())] }.start().unwrap();
-        let leader = fresh.group.leader.unwrap();
-        let pipes = fresh.pipes.take().unwrap();
-        let link = StdioLink::new(Party::Client, SessionKey(1), pipes, &Numbers::default(), Bounds::default());
-        let (process, _) = fresh.watch(Party::Server, link.feed().unwrap());
-        (link, process, leader)
-    }
-
-    async fn bodies(link: &mut StdioLink) -> Vec<Body> {
-        let mut bodies = Vec::new();
-        while let Some(event) = link.next().await {
-            if let LinkWhat::Record(body) = event.what {
-                bodies.push(body);
-            }
-        }
-        bodies
-    }
-
-    /// Does that process exist, and is no zombie?
-    fn lives(pid: u32) -> bool {
-        std::fs::read_to_string(format!("/proc/{pid}/stat"))
-            .is_ok_and(|stat| !stat.rsplit(')').next().unwrap().trim_start().starts_with('Z'))
-    }
-
-    async fn gone(pid: u32) {
-        let waiting = async {
-            while lives(pid) {
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
-        };
-        tokio::time::timeout(Duration::from_secs(20), waiting).await.expect("the process is still there");
-    }
-
-    /// The number in a file that a program writes.
-    async fn number(path: &Path) -> u32 {
-        loop {
-            match std::fs::read_to_string(path).unwrap_or_default().trim().parse() {
-                Ok(number) => return number,
-                Err(_) => tokio::time::sleep(Duration::from_millis(5)).await,
-            }
-        }
-    }
-
-    fn text(bodies: &[Body]) -> Vec<String> {
-        let message = |body: &Body| match body {
-            Body::Message { text, .. } => Some(String::from_utf8(text.bytes()).unwrap()),
-            Body::Stderr { text, .. } => Some(format!("! {text}")),
-            Body::ProcessExited { code, signal, ours, .. } => Some(format!("{code:?} {signal:?} {ours}")),
-            _ => None,
-        };
-        bodies.iter().filter_map(message).collect()
-    }
-
-    #[tokio::test]
-    async fn a_program_is_talked_to_and_ends_when_its_input_does() {
-        let (mut link, process, _) = start("cat; echo $WORD >&2; exit 3");
-        link.order(Order::Send(SendOrder::new(SessionKey(1), Route::Unrelated, "{}")));
-        link.order(Order::EndInput);
-        assert_eq!(text(&bodies(&mut link).await), ["{}", "! hello", "Some(3) None false"]);
-        assert_eq!(process.stderr(), "hello\n");
-        assert_eq!(process.exited().unwrap().code(), Some(3));
-    }
-
-    #[tokio::test]
-    async fn the_ladder_is_climbed_as_far_as_needed() {
-        let cases = [
-            ("read x; exit 0", "Some(0) None true"),
-            ("exec sleep 1000", "None Some(15) true"),
-            ("trap '' TERM; echo ready; while :; do sleep 1000; done", "None Some(9) true"),
-        ];
-        for (script, expected) in cases {
-            let (mut link, process, leader) = start(script);
-            if script.contains("ready") {
-                while !matches!(link.next().await.unwrap().what, LinkWhat::Record(Body::Message { .. })) {}
-            }
-            link.order(Order::EndInput);
-            // with time enough to read the end of its input
-            let patience = if script.contains("read x") { Patience::default() } else { SHORT };
-            let (seen, ()) = tokio::join!(bodies(&mut link), process.stop(patience));
-            assert_eq!(text(&seen).last().unwrap(), expected, "{script}");
-            gone(leader).await;
-        }
-    }
-
-    #[tokio::test]
-    async fn grandchildren_end_too_even_those_who_left_the_group() {
-        let folder = tempfile::tempdir().unwrap();
-        let (near, far) = (folder.path().join("near"), folder.path().join("far"));
-        let script = format!(
-            "sleep 1000 & echo $! > {}; setsid sh -c 'echo $$ > {}; exec sleep 1000' & wait",
-            near.display(),
-            far.display()
-        );
-        for by_drop in [false, true] {
-            let (mut link, process, leader) = start(&script);
-            let (near_pid, far_pid) = (number(&near).await, number(&far).await);
-            assert!(lives(near_pid) && lives(far_pid));
-            if by_drop {
-                drop(process);
-            } else {
-                link.order(Order::EndInput);
-                tokio::join!(bodies(&mut link), process.stop(SHORT));
-            }
-            for pid in [leader, near_pid, far_pid] {
-                gone(pid).await;
-            }
-            std::fs::remove_file(&near).unwrap();
-            std::fs::remove_file(&far).unwrap();
-        }
-    }
-
-    #[tokio::test]
-    async fn the_guard_kills_the_group_when_we_cannot() {
-        let (_link, process, leader) = start("exec sleep 1000");
-        // what the system does with our end of the pipe when we are killed
-        drop(lock(&process.group.guard).as_mut().unwrap().stdin.take());
-        gone(leader).await;
-    }
-
-    #[tokio::test]
-    async fn too_much_on_standard_error_keeps_its_end() {
-        let (mut link, process, _) =
-            start("i=0; while [ $i -lt 4000 ]; do echo line $i of many, to fill it up >&2; i=$((i+1)); done");
-        let seen = text(&bodies(&mut link).await);
-        assert_eq!(seen[0], "! line 0 of many, to fill it up");
-        let rest = &seen[seen.len() - 2];
-        assert!(rest.ends_with("line 3999 of many, to fill it up\n"), "{rest}");
-        assert!(seen.iter().map(String::len).sum::<usize>() < 3 * STDERR);
-        assert!(process.stderr().len() <= STDERR);
-    }
-
-    #[test]
-    fn what_is_not_there_is_named() {
-        let start = |word: &str, dir: Option<&str>| {
-            let program = Program { words: vec![word.into()], dir: dir.map(Into::into), env: vec![] };
-            program.start().unwrap_err().to_string()
-        };
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let _entered = runtime.enter();
-        assert_eq!(
-            start("no-such-program-here", None),
-            "`no-such-program-here` could not be started: there is no such program; install it, or correct the command"
-        );
-        assert!(start("sh", Some("/no/such/dir")).ends_with("there is no directory /no/such/dir"));
-    }
-
-    #[test]
-    fn what_is_left_out_is_counted() {
-        let mut tail = Tail::default();
-        assert_eq!(tail.push(b"a\nb"), ["a"]);
-        assert_eq!(tail.push(b"c\n"), ["bc"]);
-        assert_eq!(tail.push(&[b'x'; 100_000]), [""; 0]);
-        assert_eq!(tail.rest().unwrap().lines().next().unwrap(), "[34464 bytes left out]");
-        assert_eq!(tail.rest(), None);
-    }
-}
+#[cfg(all(test, unix))]
+#[path = "process_tests.rs"]
+mod tests;

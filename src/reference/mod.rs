@@ -3,8 +3,26 @@
 //! Both are engines: they are given messages and time, and propose messages. What drives them (a transport, or the puppet
 //! rule of a seat) decides what becomes of a proposal.
 
+pub mod client;
+pub mod dialect;
+pub mod receiver;
+pub mod requestor;
+pub mod rpc;
+pub mod server;
+pub mod surroundings;
+pub mod tasks;
+pub mod work;
+
+#[cfg(test)]
+mod play;
+
+pub use dialect::Dialect;
+pub use rpc::Outcome;
+pub use surroundings::Surroundings;
+
 use crate::wire::{Id, Message};
 use serde_json::Value;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// One session of an engine: one connection over stdio, one session id over HTTP.
@@ -69,6 +87,11 @@ pub trait Engine: Send {
     fn sent(&mut self, now: Duration, session: SessionKey, message: &Message);
     /// A session is over: nothing can be sent in it any more.
     fn closed(&mut self, now: Duration, session: SessionKey);
+    /// The connection that carries the answer to that request of the other party is lost: what went that way may not have
+    /// arrived. (Streamable HTTP; elsewhere nothing.)
+    fn lost(&mut self, now: Duration, session: SessionKey, request: &Id) {
+        let _ = (now, session, request);
+    }
     /// Time has come to what [`Engine::wake_at`] said.
     fn wake(&mut self, now: Duration);
     /// When to be woken next.
@@ -77,4 +100,10 @@ pub trait Engine: Send {
     fn take(&mut self) -> Vec<Effect>;
     /// Will it propose nothing more unless a message comes? (No timer runs, nothing is under way.)
     fn idle(&self) -> bool;
+}
+
+/// Takes the entries out of a map for which `which` holds.
+fn take_where<K: Ord + Clone, V>(map: &mut BTreeMap<K, V>, which: impl Fn(&K, &V) -> bool) -> Vec<(K, V)> {
+    let keys: Vec<K> = map.iter().filter(|(key, value)| which(key, value)).map(|(key, _)| key.clone()).collect();
+    keys.into_iter().filter_map(|key| map.remove_entry(&key)).collect()
 }

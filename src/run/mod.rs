@@ -1,1 +1,103 @@
-//! run
+//! Selection and scheduling: which scenarios are played against whom, and what came of all of them.
+
+pub mod embedded;
+pub mod folder;
+pub mod pair;
+pub mod server;
+pub mod summary;
+pub mod surroundings;
+pub mod survey;
+pub mod traces;
+
+pub use summary::Summary;
+
+use crate::judge::Judgement;
+use crate::spec::Revision;
+use crate::trace::{Seat, Trace, Transport};
+
+/// The kinds of event that a play of ours records, by their names in the record.
+pub const RECORDED: [&str; 10] = [
+    "stream-opened",
+    "stream-closed",
+    "http-request",
+    "http-response",
+    "message",
+    "signal",
+    "process-started",
+    "stderr",
+    "process-exited",
+    "saw",
+];
+
+/// One scenario that was played, and what the judge says of it.
+#[derive(Debug, Clone)]
+pub struct Played {
+    /// The scenario's id.
+    pub scenario: String,
+    /// Its title.
+    pub title: String,
+    /// The record.
+    pub trace: Trace,
+    /// What the judge says of it.
+    pub judgement: Judgement,
+    /// The command that plays it again, without the program's name: `server --peer x --scenario y --transport stdio`.
+    pub again: String,
+}
+
+impl Played {
+    /// A name for it that is unique in a run: scenario, transport, and the choices that were ours.
+    #[must_use]
+    pub fn name(&self) -> String {
+        let mut name = format!("{} ({})", self.scenario, self.trace.header.transport);
+        if !self.trace.header.choices.is_empty() {
+            let choices: Vec<String> = self.trace.header.choices.iter().map(u8::to_string).collect();
+            name.push_str(&format!(" [{}]", choices.join(",")));
+        }
+        name
+    }
+}
+
+/// One scenario that was not played, because something it needs is not there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Skipped {
+    /// The scenario's id.
+    pub scenario: String,
+    /// On which transport.
+    pub transport: Transport,
+    /// What it needs, in one sentence.
+    pub reason: String,
+    /// The requirements it would have shown.
+    pub claims: Vec<String>,
+}
+
+/// Something that keeps a whole peer (on one transport) from being tested.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trouble {
+    /// On which transport.
+    pub transport: Transport,
+    /// What went wrong, in one sentence, and what to do.
+    pub what: String,
+    /// What the peer wrote on its standard error.
+    pub stderr: Option<String>,
+}
+
+/// All that came of a run against one peer.
+#[derive(Debug, Clone)]
+pub struct Results {
+    /// Whose part was ours.
+    pub seat: Seat,
+    /// The name of the peer under test, as the user knows it.
+    pub peer: String,
+    /// The revision.
+    pub revision: Revision,
+    /// What was played, in the order of selection.
+    pub played: Vec<Played>,
+    /// What was not.
+    pub skipped: Vec<Skipped>,
+    /// What kept the peer from being tested on a transport at all.
+    pub troubles: Vec<Trouble>,
+    /// What the peer's entry in `harness.toml` claims and the peer does not offer.
+    pub unkept: Vec<String>,
+    /// Was the run interrupted by the user?
+    pub interrupted: bool,
+}

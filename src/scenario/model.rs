@@ -27,6 +27,8 @@ pub struct Scenario {
     pub needs: Vec<Need>,
     /// The facts of the fixture and the values of the case, in order: a later one of the same name replaces an earlier.
     pub given: Vec<(String, Pattern)>,
+    /// Who the requestor is, where `cast` says so; the other party is the receiver. The steps name the parties already.
+    pub requestor: Option<Party>,
     /// What the application above the client does.
     pub drive: Vec<Action>,
     /// Laid over the handshake that the era prescribes.
@@ -89,6 +91,8 @@ pub struct Action {
     pub collects: Option<String>,
     /// Where it stands.
     pub span: Span,
+    /// Where its members stand: `target`, `sees`, `once`, `collects`.
+    pub places: Places,
 }
 
 /// What an application does.
@@ -151,10 +155,49 @@ pub struct Step {
     pub decision: Option<String>,
     /// How long the other party may take: for an act, since it became due; for a block, since it was entered.
     pub within: Option<Wait>,
-    /// What it means when it does not come to pass: `not exercised, <reason>`.
+    /// Why it is *not exercised* when it does not come to pass: the reason of `otherwise: not exercised, <reason>`.
     pub otherwise: Option<String>,
     /// Where it stands (the line that says who does what).
     pub span: Span,
+    /// Where its members stand: `target`, `as`, `over`, `within`, `decision` and so on.
+    pub places: Places,
+}
+
+impl Step {
+    /// The lists of steps inside it, in the order of the file; none for an act.
+    pub fn inner(&self) -> impl Iterator<Item = &Vec<Step>> {
+        let (one, many): (Option<&Vec<Step>>, &[Vec<Step>]) = match &self.body {
+            StepBody::Act(_) | StepBody::Needs { .. } => (None, &[]),
+            StepBody::May { steps, .. } => (Some(steps), &[]),
+            StepBody::Loop(l) => (Some(&l.steps), &[]),
+            StepBody::Choose { branches, .. } | StepBody::Par { branches } => (None, branches),
+            StepBody::During { steps, never } => (Some(steps), std::slice::from_ref(never)),
+        };
+        one.into_iter().chain(many)
+    }
+}
+
+/// Where the members of a step or an action stand. Says nothing in `Debug`: places are no part of the meaning.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Places(Vec<(&'static str, Span)>);
+
+impl Places {
+    /// Notes a place.
+    pub fn add(&mut self, member: &'static str, span: Span) {
+        self.0.push((member, span));
+    }
+
+    /// The place of a member's value.
+    #[must_use]
+    pub fn of(&self, member: &str) -> Option<Span> {
+        self.0.iter().find(|(m, _)| *m == member).map(|(_, s)| *s)
+    }
+}
+
+impl std::fmt::Debug for Places {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("_")
+    }
 }
 
 /// An id in `proves` with its place.

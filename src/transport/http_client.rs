@@ -432,11 +432,6 @@ impl HttpClient {
         }
     }
 
-    /// See [`super::Link::announce`].
-    pub fn announce(&mut self, body: Body) {
-        self.inbox.announce(LinkEvent { session: None, what: LinkWhat::Record(body) });
-    }
-
     /// See [`super::Link::feed`].
     #[must_use]
     pub fn feed(&self) -> Option<Feed> {

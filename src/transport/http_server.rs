@@ -458,11 +458,6 @@ impl HttpServer {
         vec![record(None, Body::StreamClosed { stream: open.stream, by: Some(Party::Client), how })]
     }
 
-    /// See [`super::Link::announce`].
-    pub fn announce(&mut self, body: Body) {
-        self.inbox.announce(LinkEvent { session: None, what: LinkWhat::Record(body) });
-    }
-
     /// See [`super::Link::feed`].
     #[must_use]
     pub fn feed(&self) -> Option<Feed> {

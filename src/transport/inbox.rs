@@ -82,11 +82,6 @@ impl Inbox {
         self.ready.push_back(event);
     }
 
-    /// Puts an event before all others.
-    pub(crate) fn announce(&mut self, event: LinkEvent) {
-        self.ready.push_front(event);
-    }
-
     /// What must be recorded before anything is ordered.
     pub(crate) fn take_ready(&mut self) -> Vec<LinkEvent> {
         self.ready.drain(..).collect()

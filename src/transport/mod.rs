@@ -245,15 +245,6 @@ impl Link {
         }
     }
 
-    /// Puts something to be recorded before all that has not been fetched yet.
-    pub fn announce(&mut self, body: Body) {
-        match self {
-            Link::Stdio(link) => link.announce(body),
-            Link::HttpClient(link) => link.announce(body),
-            Link::HttpServer(link) => link.announce(body),
-        }
-    }
-
     /// A way to put what happens beside the link (a process that ends) among what [`Link::next`] gives; it keeps the link open. `None`
     /// when the link has ended.
     #[must_use]

@@ -150,11 +150,6 @@ impl StdioLink {
         }
     }
 
-    /// See [`super::Link::announce`].
-    pub fn announce(&mut self, body: Body) {
-        self.inbox.announce(LinkEvent { session: None, what: LinkWhat::Record(body) });
-    }
-
     /// See [`super::Link::feed`]. `None` when the link has ended.
     #[must_use]
     pub fn feed(&self) -> Option<Feed> {

@@ -1,2 +1,0 @@
-//! Derives the schemas and catalogues of this repository from the published ones.
-fn main() {}

@@ -1,0 +1,410 @@
+//! Joins what the monitors saw with where the exchange went: findings, blame, outcome, verdict.
+
+use super::evidence::{Evidence, Shown};
+use super::finding::{Blame, Check, Cleared, Finding, Judgement, Outcome, Verdict};
+use super::{monitors, outcome};
+use crate::conversation::Conversation;
+use crate::scenario::bind::Bind;
+use crate::scenario::exchange::{Exchange, Patience};
+use crate::scenario::model::Scenario;
+use crate::scenario::plan::Plan;
+use crate::scenario::walk::{Deviation, Ending, Walk};
+use crate::scenario::{Source, parse};
+use crate::spec::catalogue::{Catalogue, Level};
+use crate::trace::{EndReason, Trace};
+use crate::wire::Party;
+use serde_json::{Map, Value};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Judges a trace. Reads nothing else: the scenario's text is in the trace.
+#[must_use]
+pub fn judge(trace: &Trace) -> Judgement {
+    let conversation = Conversation::of(&trace.header, &trace.events);
+    let evidence = monitors::run(&conversation, &trace.header);
+    let walked = walk(trace);
+    Desk { trace, catalogue: Catalogue::of(trace.header.revision), evidence, walked }.judge()
+}
+
+/// The walk of a trace through its scenario, with the plan; `None` if no scenario was played.
+///
+/// # Errors
+/// When the scenario in the trace cannot be read (any more).
+pub fn walk(trace: &Trace) -> Option<Result<(Arc<Plan>, Walk), String>> {
+    let script = trace.header.scenario.as_ref()?;
+    let source = Source::new(script.file.clone(), script.text.clone());
+    let scenario = match parse::file(source) {
+        Ok(all) => all.into_iter().find(|s: &Scenario| s.id == script.id),
+        Err(_) => None,
+    };
+    let Some(mut scenario) = scenario else {
+        return Some(Err(format!("the scenario {} in the trace cannot be read by this version", script.id)));
+    };
+    match binds(&trace.header.bound) {
+        Ok(binds) => drop(scenario.bind(&binds)),
+        Err(why) => return Some(Err(why)),
+    }
+    let plan = Arc::new(Plan::new(Arc::new(scenario), trace.header.transport));
+    let h = &trace.header;
+    let patience = patience(trace);
+    let ours = h.seat.ours();
+    let mut exchange = Exchange::new(Arc::clone(&plan), &h.fresh, ours, &h.choices, h.revision, patience);
+    for event in &trace.events {
+        exchange.observe(event);
+    }
+    Some(Ok((plan, exchange.walk().clone())))
+}
+
+/// What a user bound in place of the fixture's facts, by the tool it stands for.
+///
+/// # Errors
+/// When an entry cannot be read; says which.
+pub fn binds(bound: &Map<String, Value>) -> Result<BTreeMap<String, Bind>, String> {
+    let table = |(tool, table): (&String, &Value)| {
+        let table = table.as_object().ok_or_else(|| format!("what is bound to {tool} is no table"))?;
+        Bind::from_json(table).map(|bind| (tool.clone(), bind)).map_err(|e| format!("what is bound to {tool}: {e}"))
+    };
+    bound.iter().map(table).collect()
+}
+
+/// The patience that was in force when the trace was recorded.
+#[must_use]
+pub fn patience(trace: &Trace) -> Patience {
+    let ms = |name: &str| trace.header.limits.get(name).and_then(Value::as_u64).map(Duration::from_millis);
+    let default = Patience::default();
+    Patience { step: ms("step_ms").unwrap_or(default.step), settle: ms("settle_ms").unwrap_or(default.settle) }
+}
+
+struct Desk<'a> {
+    trace: &'a Trace,
+    catalogue: &'static Catalogue,
+    evidence: Vec<Evidence>,
+    walked: Option<Result<(Arc<Plan>, Walk), String>>,
+}
+
+impl Desk<'_> {
+    fn judge(self) -> Judgement {
+        let mut findings = self.findings_of_evidence();
+        let mut cleared = self.cleared_by_monitors();
+        let mut unreached = BTreeMap::new();
+        let mut matched = Vec::new();
+        let outcome = match &self.walked {
+            None => Outcome::NoScenario,
+            Some(Err(why)) => {
+                findings.push(self.error(Blame::Scenario, "a scenario that this version can read", why));
+                Outcome::Missed { finding: findings.len() - 1 }
+            }
+            Some(Ok((plan, walk))) => {
+                matched.clone_from(&walk.matched);
+                self.claims(walk, &mut cleared, &mut unreached);
+                self.deviations(walk, &mut findings);
+                self.outcome(plan, walk, &mut findings)
+            }
+        };
+        let (findings, outcome) = in_order(findings, outcome);
+        let checks = self.checks(&findings, &cleared, unreached);
+        let worst = findings.iter().map(|f| f.verdict).max();
+        let proven = checks.iter().any(|c| c.verdict == Verdict::Pass);
+        let verdict = match (worst, &outcome) {
+            (Some(worst), _) => worst,
+            (None, Outcome::NotExercised { .. }) => Verdict::NotExercised,
+            (None, _) if self.interrupted() => Verdict::Inconclusive,
+            (None, _) if proven => Verdict::Pass,
+            (None, _) => Verdict::NotExercised,
+        };
+        Judgement { verdict, outcome, findings, checks, cleared, matched }
+    }
+
+    fn interrupted(&self) -> bool {
+        matches!(self.trace.end(), Some(EndReason::Interrupted) | None)
+    }
+
+    fn tests(&self, party: Party) -> bool {
+        self.trace.header.seat.tests(party)
+    }
+
+    /// The verdict of breaking a requirement, by its effective level.
+    fn severity(&self, requirement: &str) -> Verdict {
+        severity(self.catalogue.get(requirement).map_or(Level::Must, |r| r.level))
+    }
+
+    fn error(&self, blame: Blame, expected: &str, found: &str) -> Finding {
+        Finding {
+            verdict: Verdict::Error,
+            requirement: None,
+            blame,
+            event: None,
+            pointer: None,
+            step: None,
+            span: None,
+            expected: expected.to_owned(),
+            found: found.to_owned(),
+            decision: None,
+            presumed: false,
+        }
+    }
+
+    /// What monitors saw broken: once for each requirement and party, at the first message that shows it.
+    fn findings_of_evidence(&self) -> Vec<Finding> {
+        let mut first: BTreeMap<(&str, Party), (usize, usize)> = BTreeMap::new();
+        for (i, evidence) in self.evidence.iter().enumerate() {
+            if evidence.is_broken() {
+                first.entry((evidence.requirement, evidence.party)).or_insert((i, 0)).1 += 1;
+            }
+        }
+        let mut order: Vec<(usize, usize)> = first.into_values().collect();
+        order.sort_unstable();
+        order.into_iter().filter_map(|(i, count)| self.finding_of(self.evidence.get(i)?, count)).collect()
+    }
+
+    fn finding_of(&self, evidence: &Evidence, count: usize) -> Option<Finding> {
+        let Shown::Broken { expected, found, pointer } = &evidence.verdict else { return None };
+        let (verdict, blame) = match self.tests(evidence.party) {
+            true => (severity(evidence.level), evidence.party.into()),
+            // what the harness itself sends is judged too
+            false => (Verdict::Error, Blame::Harness),
+        };
+        let found = if count > 1 { format!("{found} (and {} more like it)", count - 1) } else { found.clone() };
+        Some(Finding {
+            verdict,
+            requirement: Some(evidence.requirement.to_owned()),
+            blame,
+            event: Some(evidence.event),
+            pointer: (!pointer.is_empty()).then(|| pointer.clone()),
+            step: None,
+            span: None,
+            expected: expected.clone(),
+            found,
+            decision: evidence.decision.map(str::to_owned).or_else(|| self.decision(evidence.requirement)),
+            presumed: evidence.presumed,
+        })
+    }
+
+    fn decision(&self, requirement: &str) -> Option<String> {
+        self.catalogue.get(requirement)?.decision.clone()
+    }
+
+    fn cleared_by_monitors(&self) -> Vec<Cleared> {
+        let held = self.evidence.iter().filter(|e| !e.is_broken() && self.tests(e.party));
+        held.map(|e| Cleared {
+            requirement: e.requirement.to_owned(),
+            party: e.party,
+            event: e.event,
+            presumed: e.presumed,
+        })
+        .collect()
+    }
+
+    /// The steps' claims: those that no monitor decides are decided by the step itself.
+    fn claims(&self, walk: &Walk, cleared: &mut Vec<Cleared>, unreached: &mut BTreeMap<String, String>) {
+        for shown in walk.shown.iter().filter(|s| self.tests(s.party)) {
+            if monitors::covers(&shown.requirement) {
+                continue;
+            }
+            let requirement = shown.requirement.clone();
+            if shown.early {
+                unreached.insert(requirement, format!("step {} came before its time", shown.step));
+            } else if shown.held {
+                let (party, event, presumed) = (shown.party, shown.event, shown.presumed);
+                cleared.push(Cleared { requirement, party, event, presumed });
+            } else {
+                unreached.insert(requirement, format!("step {} did not hold", shown.step));
+            }
+        }
+        for lost in walk.unreached.iter().filter(|u| self.tests(u.party)) {
+            unreached.insert(lost.requirement.clone(), lost.reason.clone());
+        }
+        // a claim that a monitor decides and that nothing exercised is not silently a pass
+        for shown in walk.shown.iter().filter(|s| self.tests(s.party) && monitors::covers(&s.requirement)) {
+            unreached
+                .entry(shown.requirement.clone())
+                .or_insert_with(|| format!("step {} passed without exercising it", shown.step));
+        }
+    }
+
+    /// Failed assertions become findings, unless a monitor's finding at that message says why already.
+    fn deviations(&self, walk: &Walk, findings: &mut Vec<Finding>) {
+        let mut seen: BTreeSet<(&str, u32)> = BTreeSet::new();
+        for deviation in walk.deviations.iter().filter(|d| self.tests(d.party)) {
+            if !seen.insert((&deviation.step, deviation.event)) || self.explained(deviation) {
+                continue;
+            }
+            let own: Vec<&String> = deviation.proves.iter().filter(|id| !monitors::covers(id)).collect();
+            let requirement = own.first().map(|id| (*id).clone());
+            let verdict = requirement.as_ref().map_or(Verdict::Fail, |id| self.severity(id));
+            let decision = deviation.decision.clone();
+            findings.push(Finding {
+                verdict,
+                decision: decision.or_else(|| self.decision(requirement.as_deref()?)),
+                requirement,
+                blame: deviation.party.into(),
+                event: Some(deviation.event),
+                pointer: (!deviation.pointer.is_empty()).then(|| deviation.pointer.clone()),
+                step: Some(deviation.step.clone()),
+                span: Some(deviation.span.start..deviation.span.end),
+                expected: deviation.expected.clone(),
+                found: deviation.found.clone(),
+                presumed: false,
+            });
+        }
+    }
+
+    fn explained(&self, deviation: &Deviation) -> bool {
+        self.evidence.iter().any(|e| e.event == deviation.event && e.party == deviation.party && e.is_broken())
+    }
+
+    fn outcome(&self, plan: &Plan, walk: &Walk, findings: &mut Vec<Finding>) -> Outcome {
+        let missed = |findings: &mut Vec<Finding>, finding: Finding| {
+            findings.push(finding);
+            Outcome::Missed { finding: findings.len() - 1 }
+        };
+        match self.trace.end() {
+            Some(EndReason::NotStarted { how }) => {
+                let finding = self.error(Blame::Environment, "a peer that can be started and reached", how);
+                return missed(findings, finding);
+            }
+            Some(EndReason::ScenarioFault { how }) => {
+                // a script that cannot go on because of what the peer did wrong is not at fault
+                if let Some(cause) = self.cause(findings) {
+                    return Outcome::Missed { finding: cause };
+                }
+                let finding = self.error(Blame::Scenario, "a step that the file or the reference peer can fill", how);
+                return missed(findings, finding);
+            }
+            _ => {}
+        }
+        match &walk.ending {
+            Ending::NotExercised { reason } => Outcome::NotExercised { reason: reason.clone() },
+            Ending::Complete => match outcome::application(self.trace, plan) {
+                Ok(()) => Outcome::Reached { other_way: walk.other_way.clone() },
+                Err((expected, found, event)) => {
+                    if !self.tests(Party::Client) {
+                        return Outcome::Reached { other_way: walk.other_way.clone() };
+                    }
+                    if let Some(cause) = self.cause(findings) {
+                        return Outcome::Missed { finding: cause };
+                    }
+                    let mut finding = self.error(Blame::Client, &expected, &found);
+                    finding.verdict = Verdict::Fail;
+                    finding.event = event;
+                    missed(findings, finding)
+                }
+            },
+            Ending::Open => Outcome::NotExercised { reason: "the trace is not complete".into() },
+            Ending::Owed { step, party, expected, found, event, span, proves } => {
+                let gone = match self.trace.end() {
+                    Some(EndReason::Gone { party, .. }) => Some(*party),
+                    _ => None,
+                };
+                let found = match self.trace.end() {
+                    Some(EndReason::Gone { party, how }) => format!("{found}; then the {party} was gone ({how})"),
+                    _ => found.clone(),
+                };
+                if self.interrupted() {
+                    return Outcome::NotExercised { reason: "the run was interrupted before it".into() };
+                }
+                let (verdict, blame) = match (self.tests(*party), gone) {
+                    (true, Some(other)) if other != *party && self.tests(other) => {
+                        (Verdict::Inconclusive, Blame::from(*party))
+                    }
+                    (true, _) => (Verdict::Fail, Blame::from(*party)),
+                    (false, Some(other)) => (Verdict::Fail, Blame::from(other)),
+                    (false, None) => match self.cause(findings) {
+                        Some(cause) => return Outcome::Missed { finding: cause },
+                        None => (Verdict::Error, Blame::Harness),
+                    },
+                };
+                // one cause, one finding: what a monitor says of the same silence is this finding
+                let silence = findings.iter().position(|f| {
+                    let requirement = f.requirement.as_deref().unwrap_or_default();
+                    f.blame == blame && (proves.iter().any(|p| p == requirement) || requirement == outcome::SILENCE)
+                });
+                let known = silence.map(|i| findings.remove(i));
+                let of_party = proves.iter().find(|id| outcome::binds(self.catalogue, id, *party));
+                let requirement = of_party.cloned().or_else(|| known.as_ref().and_then(|f| f.requirement.clone()));
+                let finding = Finding {
+                    verdict,
+                    decision: requirement.as_deref().and_then(|id| self.decision(id)),
+                    requirement,
+                    blame,
+                    event: known.as_ref().and_then(|f| f.event).or(*event),
+                    pointer: None,
+                    step: Some(step.clone()),
+                    span: Some(span.start..span.end),
+                    expected: expected.clone(),
+                    found,
+                    presumed: matches!(self.trace.end(), Some(EndReason::Deadline)),
+                };
+                missed(findings, finding)
+            }
+        }
+    }
+
+    /// The worst finding on a party under test that is there already: what came later follows from it.
+    fn cause(&self, findings: &[Finding]) -> Option<usize> {
+        let worst = findings.iter().enumerate().filter(|(_, f)| matches!(f.blame, Blame::Client | Blame::Server));
+        worst.max_by_key(|(i, f)| (f.verdict, std::cmp::Reverse(*i))).map(|(i, _)| i)
+    }
+
+    fn checks(&self, findings: &[Finding], cleared: &[Cleared], unreached: BTreeMap<String, String>) -> Vec<Check> {
+        let mut checks: BTreeMap<String, Check> = BTreeMap::new();
+        for one in cleared {
+            let check = checks.entry(one.requirement.clone()).or_insert_with(|| Check {
+                requirement: one.requirement.clone(),
+                verdict: Verdict::Pass,
+                exercised: 0,
+                reason: None,
+                presumed: true,
+            });
+            check.exercised += 1;
+            check.presumed &= one.presumed;
+        }
+        for finding in findings {
+            let Some(requirement) = &finding.requirement else { continue };
+            if finding.blame == Blame::Harness {
+                continue;
+            }
+            let check = checks.entry(requirement.clone()).or_insert_with(|| Check {
+                requirement: requirement.clone(),
+                verdict: finding.verdict,
+                exercised: 0,
+                reason: None,
+                presumed: false,
+            });
+            check.exercised += 1;
+            check.verdict = check.verdict.max(finding.verdict);
+        }
+        for (requirement, reason) in unreached {
+            checks.entry(requirement.clone()).or_insert(Check {
+                requirement,
+                verdict: Verdict::NotExercised,
+                exercised: 0,
+                reason: Some(reason),
+                presumed: false,
+            });
+        }
+        checks.into_values().collect()
+    }
+}
+
+/// The verdict of breaking something of that level.
+fn severity(level: Level) -> Verdict {
+    match level {
+        Level::Should => Verdict::Warn,
+        Level::Must => Verdict::Fail,
+    }
+}
+
+/// Findings in the order of the trace, with the outcome pointing at its own still.
+fn in_order(findings: Vec<Finding>, outcome: Outcome) -> (Vec<Finding>, Outcome) {
+    let mut indexed: Vec<(usize, Finding)> = findings.into_iter().enumerate().collect();
+    indexed.sort_by_key(|(i, f)| (f.event.unwrap_or(u32::MAX), *i));
+    let outcome = match outcome {
+        Outcome::Missed { finding } => {
+            Outcome::Missed { finding: indexed.iter().position(|(i, _)| *i == finding).unwrap_or(0) }
+        }
+        other => other,
+    };
+    (indexed.into_iter().map(|(_, f)| f).collect(), outcome)
+}

@@ -1,0 +1,470 @@
+//! The reference client: the handshake, the application's actions, and answers to what the server asks.
+
+pub mod application;
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may end where it stands")]
+mod tests;
+
+pub use application::{Answers, AppAction, Application, ToElicitation, What};
+
+use super::dialect::Dialect;
+use super::receiver::{Job, Receiver, augmentation};
+use super::requestor::{Following, Purpose};
+use super::rpc::{self, Outcome};
+use super::tasks::{InMemoryTaskStore, Limits, TaskStore};
+use super::work::Plan;
+use super::{Effect, Engine, Route, SessionKey, Surroundings};
+use crate::spec::methods::{self, declared};
+use crate::spec::{Era, Revision};
+use crate::wire::{Id, Kind, Message};
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+/// A list with more pages than this is not walked further.
+const MOST_PAGES: usize = 1_000;
+/// At most so many notifications are collected for one action.
+const MOST_COLLECTED: usize = 1_000;
+
+/// How a client is set up.
+pub struct Setup {
+    /// Wall clock and randomness.
+    pub surroundings: Surroundings,
+    /// Odd but legal habits (of those the ones of a receiver).
+    pub dialect: Dialect,
+    /// How it goes about its tasks.
+    pub following: Following,
+    /// Where the tasks are kept that the server has it carry out.
+    pub store: Box<dyn TaskStore>,
+    /// The revision it offers.
+    pub offers: Revision,
+    /// The revisions it speaks; it disconnects if the server answers with another.
+    pub revisions: Vec<Revision>,
+    /// What it declares. What is not declared is not served.
+    pub capabilities: Value,
+    /// What it does, and how it answers.
+    pub application: Application,
+}
+
+impl Setup {
+    /// The usual one: the newest legacy revision, all capabilities.
+    #[must_use]
+    pub fn new(surroundings: Surroundings, application: Application) -> Setup {
+        Setup {
+            surroundings,
+            dialect: Dialect::default(),
+            following: Following::default(),
+            store: Box::new(InMemoryTaskStore::new(Limits::default())),
+            offers: Revision::DEFAULT,
+            revisions: Revision::ALL.to_vec(),
+            capabilities: capabilities(Revision::DEFAULT),
+            application,
+        }
+    }
+
+    /// The same for another revision: it offers that one, with the capabilities that one has.
+    #[must_use]
+    pub fn offering(self, offers: Revision) -> Setup {
+        Setup { offers, capabilities: capabilities(offers), ..self }
+    }
+}
+
+/// All that the client can declare in a revision.
+#[must_use]
+pub fn capabilities(revision: Revision) -> Value {
+    let mut all = json!({ "roots": {}, "sampling": {} });
+    if revision >= Revision::V2025_06_18 {
+        all["elicitation"] = json!({});
+    }
+    if revision == Revision::V2025_11_25 {
+        all["elicitation"] = json!({ "form": {} });
+        let requests = json!({ "elicitation": { "create": {} }, "sampling": { "createMessage": {} } });
+        all["tasks"] = json!({ "list": {}, "cancel": {}, "requests": requests });
+    }
+    all
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// There is no session.
+    Apart,
+    /// `initialize` was proposed.
+    Greeting,
+    /// The handshake is over.
+    Ready,
+    /// It wants to disconnect, or has.
+    Done,
+}
+
+/// What is known of the action under way.
+#[derive(Debug, Default)]
+struct Running {
+    pages: usize,
+    members: Vec<Value>,
+    collected: Vec<Value>,
+}
+
+/// The reference client. It has one session at a time; another one takes up the actions where the last one left them.
+pub struct Client {
+    receiver: Receiver,
+    offers: Revision,
+    revisions: Vec<Revision>,
+    capabilities: Value,
+    application: Application,
+    session: Option<SessionKey>,
+    stage: Stage,
+    /// The id of `initialize`, until it is answered.
+    greeting: Option<Id>,
+    /// The action that is next or under way.
+    at: usize,
+    running: Option<Running>,
+    happened: BTreeSet<String>,
+    /// How many questions were asked.
+    questions: usize,
+}
+
+impl std::fmt::Debug for Client {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Client")
+            .field("session", &self.session)
+            .field("stage", &self.stage)
+            .field("at", &self.at)
+            .field("receiver", &self.receiver)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Client {
+    /// A client that has not connected.
+    #[must_use]
+    pub fn new(setup: Setup) -> Client {
+        let mut revisions = setup.revisions;
+        revisions.retain(|revision| revision.era() == Era::Legacy);
+        Client {
+            receiver: Receiver::new(setup.surroundings, setup.store, setup.dialect, setup.following),
+            offers: setup.offers,
+            revisions,
+            capabilities: setup.capabilities,
+            application: setup.application,
+            session: None,
+            stage: Stage::Apart,
+            greeting: None,
+            at: 0,
+            running: None,
+            happened: BTreeSet::new(),
+            questions: 0,
+        }
+    }
+
+    /// The labelled step has happened: actions that wait for it (`once`) may begin. (The answers to the client's own actions
+    /// it sees itself.)
+    pub fn happened(&mut self, now: Duration, label: &str) {
+        self.happened.insert(label.to_owned());
+        self.go_on(now);
+    }
+
+    /// What the server declared; empty before the handshake.
+    #[must_use]
+    pub fn server_capabilities(&self) -> &Value {
+        static NONE: Value = Value::Null;
+        self.session.and_then(|session| self.receiver.peer(session)).map_or(&NONE, |peer| &peer.capabilities)
+    }
+
+    fn send(&mut self, session: SessionKey, method: &str, params: Option<Value>, purpose: Purpose) -> Id {
+        let (id, message) = self.receiver.requestor.prepare(session, Route::Unrelated, method, params, purpose);
+        self.receiver.send(session, Route::Unrelated, message);
+        id
+    }
+
+    fn saw(&mut self, label: Option<String>, value: Value) {
+        if let Some(label) = label {
+            self.receiver.out.push(Effect::Saw { label, value });
+        }
+    }
+
+    /// Begins what can begin.
+    fn go_on(&mut self, _now: Duration) {
+        while let (Stage::Ready, None, Some(session)) = (self.stage, &self.running, self.session) {
+            let Some(action) = self.application.actions.get(self.at) else {
+                if !self.application.actions.is_empty() {
+                    self.stage = Stage::Done;
+                    self.receiver.out.push(Effect::Close { session });
+                }
+                return;
+            };
+            if action.once.as_ref().is_some_and(|label| !self.happened.contains(label)) {
+                return;
+            }
+            let what = action.what.clone();
+            self.running = Some(Running::default());
+            if matches!(what, What::CallToolAsTask { .. })
+                && !declared(self.server_capabilities(), "tasks.requests.tools.call")
+            {
+                self.done(json!({ "failure": "the server does not declare tasks.requests.tools.call" }));
+                continue;
+            }
+            let (method, params) = what.request();
+            self.send(session, method, params, Purpose::Own(self.at as u64 + 1));
+        }
+    }
+
+    /// The action under way has come to its end.
+    fn done(&mut self, mut value: Value) {
+        let running = self.running.take().unwrap_or_default();
+        let Some(action) = self.application.actions.get(self.at) else { return };
+        if action.collects.is_some() {
+            value["collected"] = Value::Array(running.collected);
+        }
+        if let Some(label) = action.what.label() {
+            self.happened.insert(label.to_owned());
+        }
+        let sees = action.sees.clone();
+        self.at += 1;
+        self.saw(sees, value);
+    }
+
+    fn greeted(&mut self, now: Duration, session: SessionKey, outcome: &Outcome) {
+        self.greeting = None;
+        let agreed = outcome.result().and_then(|result| result.get("protocolVersion")).and_then(Value::as_str);
+        let revision = agreed.and_then(Revision::parse).filter(|revision| self.revisions.contains(revision));
+        let Some(revision) = revision else {
+            let reason = match outcome {
+                Outcome::Error(error) => format!("the server refused to initialize: {error}"),
+                Outcome::Result(_) => match agreed {
+                    Some(agreed) => format!("the server speaks revision {agreed}, and the client does not"),
+                    None => "the server named no revision".to_owned(),
+                },
+            };
+            self.fail_all(&reason);
+            self.stage = Stage::Done;
+            self.receiver.out.push(Effect::Close { session });
+            return;
+        };
+        if let Some(peer) = self.receiver.peer_mut(session) {
+            peer.revision = revision;
+            let declared = outcome.result().and_then(|result| result.get("capabilities"));
+            peer.capabilities = declared.cloned().unwrap_or_else(|| json!({}));
+        }
+        self.stage = Stage::Ready;
+        self.receiver.send(session, Route::Unrelated, rpc::notification("notifications/initialized", None));
+        self.receiver.ready(now, session);
+        self.go_on(now);
+    }
+
+    /// Every action that is left fails.
+    fn fail_all(&mut self, reason: &str) {
+        while self.at < self.application.actions.len() {
+            self.done(json!({ "failure": reason }));
+        }
+    }
+
+    /// An own request came to its end.
+    fn settled(&mut self, now: Duration, session: SessionKey, number: u64, outcome: Outcome) {
+        if number == 0 {
+            return self.greeted(now, session, &outcome);
+        }
+        if number != self.at as u64 + 1 || self.running.is_none() {
+            return;
+        }
+        let what = self.application.actions.get(self.at).map(|action| action.what.clone());
+        if let (Some(What::ListEverything { method }), Outcome::Result(result)) = (what, &outcome) {
+            let Some(outcome) = self.walk(session, &method, result, number) else { return };
+            self.done(outcome);
+        } else {
+            self.done(outcome.to_value());
+        }
+        self.go_on(now);
+    }
+
+    /// Takes one page of a list; all of it, if it was the last.
+    fn walk(&mut self, session: SessionKey, method: &str, page: &Value, number: u64) -> Option<Value> {
+        let revision = self.receiver.peer(session)?.revision;
+        let member = methods::find(revision, method).and_then(|method| method.page).unwrap_or_default();
+        let running = self.running.as_mut()?;
+        running.pages += 1;
+        running.members.extend(page.get(member).and_then(Value::as_array).into_iter().flatten().cloned());
+        match page.get("nextCursor").filter(|cursor| !cursor.is_null()) {
+            None => Some(json!({ "result": { member: std::mem::take(&mut running.members) } })),
+            Some(_) if running.pages >= MOST_PAGES => {
+                Some(json!({ "failure": format!("the list has more than {MOST_PAGES} pages") }))
+            }
+            Some(cursor) => {
+                self.send(session, method, Some(json!({ "cursor": cursor })), Purpose::Own(number));
+                None
+            }
+        }
+    }
+
+    fn asked(&mut self, now: Duration, session: SessionKey, id: &Id, method: &str, message: &Message) {
+        let refuse = |code, what: &str| Outcome::error(code, what);
+        let params = message.params();
+        if self.receiver.is_busy_with(session, id) {
+            // a question that was lost with its stream comes again, while the first one came through after all
+            return;
+        }
+        if !matches!(params, Value::Null | Value::Object(_)) {
+            return self.receiver.answer(session, id, &refuse(rpc::INVALID_PARAMS, "`params` is no object"));
+        }
+        let (capability, leaf) = match method {
+            "ping" => return self.receiver.answer(session, id, &Outcome::Result(json!({}))),
+            "roots/list" => ("roots", ""),
+            "elicitation/create" => ("elicitation", "tasks.requests.elicitation.create"),
+            "sampling/createMessage" => ("sampling", "tasks.requests.sampling.createMessage"),
+            _ => {
+                if !self.receiver.serve(now, session, id, method, params) {
+                    let what = "this method is unknown or was not declared";
+                    self.receiver.answer(session, id, &refuse(rpc::METHOD_NOT_FOUND, what));
+                }
+                return;
+            }
+        };
+        let Some(peer) = self.receiver.peer(session) else { return };
+        if !declared(&peer.declared, capability) {
+            let what = format!("this client did not declare `{capability}`");
+            return self.receiver.answer(session, id, &refuse(rpc::METHOD_NOT_FOUND, &what));
+        }
+        let answers = &self.application.answers;
+        let (outcome, as_task) = if method == "roots/list" {
+            (Outcome::Result(json!({ "roots": answers.roots })), None)
+        } else {
+            if let Err(refusal) = application::check(method, params, &peer.declared) {
+                return self.receiver.answer(session, id, &refusal);
+            }
+            let takes_tasks = peer.revision == Revision::V2025_11_25 && declared(&peer.declared, leaf);
+            let as_task = match augmentation(params, takes_tasks) {
+                Ok(as_task) => as_task,
+                Err(error) => return self.receiver.answer(session, id, &Outcome::Error(error)),
+            };
+            let outcome = if method == "elicitation/create" {
+                self.questions += 1;
+                answers.to_elicitation(self.questions - 1, params)
+            } else {
+                answers.to_sampling()
+            };
+            (outcome, as_task)
+        };
+        let mut plan = Plan::end(outcome);
+        if !answers.after.is_zero() {
+            plan = plan.after(super::work::Step::Wait(answers.after));
+        }
+        self.receiver.start(now, &Job { session, request: id, params, as_task }, plan);
+    }
+
+    fn notified(&mut self, session: SessionKey, method: &str, params: &Value) {
+        if method == "notifications/cancelled"
+            && let Some(id) = params.get("requestId")
+        {
+            self.receiver.cancelled(session, &Id::of(id));
+        }
+        let Some(kind) = self.application.actions.get(self.at).and_then(|action| action.collects.as_deref()) else {
+            return;
+        };
+        if let Some(running) = &mut self.running
+            && method.strip_prefix("notifications/") == Some(kind)
+            && running.collected.len() < MOST_COLLECTED
+        {
+            running.collected.push(params.clone());
+        }
+    }
+}
+
+impl Engine for Client {
+    fn opened(&mut self, now: Duration, session: SessionKey) {
+        if let Some(before) = self.session {
+            self.closed(now, before);
+        }
+        if self.stage == Stage::Done {
+            return;
+        }
+        self.session = Some(session);
+        self.stage = Stage::Greeting;
+        self.receiver.opened(session);
+        if let Some(peer) = self.receiver.peer_mut(session) {
+            peer.declared = self.capabilities.clone();
+        }
+        let params = json!({
+            "protocolVersion": self.offers.as_str(),
+            "capabilities": self.capabilities,
+            "clientInfo": { "name": "mcp-interop-reference-client", "version": env!("CARGO_PKG_VERSION") },
+        });
+        self.greeting = Some(self.send(session, "initialize", Some(params), Purpose::Own(0)));
+    }
+
+    fn receive(&mut self, now: Duration, session: SessionKey, message: &Message) {
+        if self.session != Some(session) {
+            return;
+        }
+        match message.kind() {
+            Kind::Request { id: Id::Odd(_), .. } => {
+                let what = "the id is neither a string nor an integer";
+                let error = rpc::error_without_id(rpc::INVALID_REQUEST, what);
+                self.receiver.send(session, Route::Unrelated, error);
+            }
+            Kind::Request { id, method } => self.asked(now, session, id, method, message),
+            Kind::Notification { method } => self.notified(session, method, message.params()),
+            Kind::Result { .. } | Kind::Error { .. } => {
+                if let Some(settled) = self.receiver.answered(now, session, message)
+                    && let Purpose::Own(number) = settled.purpose
+                {
+                    self.settled(now, session, number, settled.outcome);
+                }
+            }
+            Kind::Batch => {
+                if let Value::Array(messages) = message.value() {
+                    for message in messages.iter().filter(|message| message.is_object()) {
+                        self.receive(now, session, &Message::of(message));
+                    }
+                }
+            }
+            // a client has nobody to tell
+            Kind::Malformed(_) | Kind::Unreadable(_) => {}
+        }
+    }
+
+    fn sent(&mut self, _now: Duration, session: SessionKey, message: &Message) {
+        self.receiver.sent(session, message);
+        if self.greeting.is_none() || message.id() != self.greeting.as_ref() {
+            return;
+        }
+        if let (Some("initialize"), Some(peer)) = (message.method(), self.receiver.peer_mut(session)) {
+            peer.declared = message.params().get("capabilities").cloned().unwrap_or_else(|| json!({}));
+        }
+    }
+
+    fn closed(&mut self, _now: Duration, session: SessionKey) {
+        if self.session != Some(session) {
+            return;
+        }
+        self.session = None;
+        self.greeting = None;
+        let waited = !self.receiver.closed(session).is_empty() || self.running.is_some();
+        if waited && self.stage != Stage::Done {
+            let before = if self.running.is_some() { "the answer" } else { "the handshake was over" };
+            self.done(json!({ "failure": format!("the session ended before {before}") }));
+        }
+        if self.stage != Stage::Done {
+            self.stage = Stage::Apart;
+        }
+    }
+
+    fn lost(&mut self, _now: Duration, session: SessionKey, request: &Id) {
+        self.receiver.lost(session, request);
+    }
+
+    fn wake(&mut self, now: Duration) {
+        self.receiver.wake(now);
+    }
+
+    fn wake_at(&self) -> Option<Duration> {
+        self.receiver.wake_at()
+    }
+
+    fn take(&mut self) -> Vec<Effect> {
+        std::mem::take(&mut self.receiver.out)
+    }
+
+    fn idle(&self) -> bool {
+        self.receiver.idle()
+    }
+}

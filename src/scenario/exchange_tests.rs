@@ -1,0 +1,273 @@
+//! The founding exchange and its variations, walked through message by message.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
+use super::exchange::{Exchange, Patience};
+use super::plan::Plan;
+use super::walk::Ending;
+use crate::spec::Revision;
+use crate::trace::Transport;
+use crate::trace::event::{Body, EndReason, Event, StreamId, StreamKind, Text};
+use crate::wire::Party;
+use serde_json::{Value, json};
+use std::sync::Arc;
+
+const RELATED: &str = "io.modelcontextprotocol/related-task";
+
+/// A line of messages: each comes 10 ms after the one before.
+struct Line {
+    exchange: Exchange,
+    seq: u32,
+    at: u64,
+}
+
+impl Line {
+    fn of(id: &str, ours: Option<Party>) -> Line {
+        let loaded = super::files::embedded();
+        let scenario = loaded.scenarios.into_iter().find(|s| s.id == id).expect("the scenario exists");
+        let plan = Arc::new(Plan::new(Arc::new(scenario), Transport::Stdio));
+        let mut n = 6;
+        let fresh = super::binding::freshen(plan.scenario(), &mut || {
+            n += 1;
+            n
+        });
+        let exchange = Exchange::new(plan, &fresh, ours, &[], Revision::DEFAULT, Patience::default());
+        let mut line = Line { exchange, seq: 0, at: 0 };
+        for (stream, writer, kind) in [(0, Party::Client, StreamKind::Stdin), (1, Party::Server, StreamKind::Stdout)] {
+            line.event(Body::StreamOpened { stream: StreamId(stream), writer, kind, round_trip: None });
+        }
+        line.client(json!({ "jsonrpc": "2.0", "id": 0, "method": "initialize", "params": {} }));
+        line.server(json!({ "jsonrpc": "2.0", "id": 0, "result": {} }));
+        line.client(json!({ "jsonrpc": "2.0", "method": "notifications/initialized" }));
+        line
+    }
+
+    fn event(&mut self, body: Body) {
+        let event = Event { seq: self.seq, at: self.at * 1000, body };
+        self.exchange.observe(&event);
+        self.seq += 1;
+        self.at += 10;
+    }
+
+    fn say(&mut self, from: Party, message: &Value) {
+        let stream = StreamId(u32::from(from == Party::Server));
+        let text = Text::Plain(message.to_string());
+        let body = Body::Message { stream, from, text, event_id: None, step: None, breaks: Vec::new(), cut_from: None };
+        self.event(body);
+    }
+
+    fn client(&mut self, message: Value) {
+        self.say(Party::Client, &message);
+    }
+
+    fn server(&mut self, message: Value) {
+        self.say(Party::Server, &message);
+    }
+
+    fn end(&mut self, reason: EndReason) {
+        self.event(Body::End { reason });
+    }
+
+    fn files(&self) -> Value {
+        self.exchange.value(&super::pattern::Path { name: "arguments".into(), members: vec!["files".into()] }).unwrap()
+    }
+
+    fn create(&mut self) {
+        let files = self.files();
+        self.client(json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params":
+            { "name": "test_task_elicitation", "arguments": { "files": files }, "task": { "ttl": 60000 } } }));
+        self.server(json!({ "jsonrpc": "2.0", "id": 1, "result": { "task": { "taskId": "t", "status": "working" } } }));
+    }
+
+    fn poll(&mut self, id: u32, status: &str) {
+        self.client(json!({ "jsonrpc": "2.0", "id": id, "method": "tasks/get", "params": { "taskId": "t" } }));
+        self.server(json!({ "jsonrpc": "2.0", "id": id, "result": { "taskId": "t", "status": status } }));
+    }
+
+    fn fetch(&mut self) {
+        self.client(json!({ "jsonrpc": "2.0", "id": 9, "method": "tasks/result", "params": { "taskId": "t" } }));
+    }
+
+    fn ask(&mut self) {
+        let meta = json!({ RELATED: { "taskId": "t" } });
+        self.server(
+            json!({ "jsonrpc": "2.0", "id": "q", "method": "elicitation/create", "params": { "_meta": meta } }),
+        );
+    }
+
+    fn answer(&mut self, meta: Value) {
+        let result = json!({ "action": "accept", "content": { "confirm": true }, "_meta": meta });
+        self.client(json!({ "jsonrpc": "2.0", "id": "q", "result": result }));
+    }
+
+    fn finish(&mut self) {
+        let text = format!("Deleted {} files", self.files());
+        let meta = json!({ RELATED: { "taskId": "t" } });
+        let result = json!({ "content": [{ "type": "text", "text": text }], "_meta": meta });
+        self.server(json!({ "jsonrpc": "2.0", "id": 9, "result": result }));
+    }
+}
+
+const SEED: &str = "tasks/question-in-a-task";
+
+fn honest_meta() -> Value {
+    json!({ RELATED: { "taskId": "t" } })
+}
+
+#[test]
+fn the_course_of_the_file_is_complete() {
+    for ours in [None, Some(Party::Client), Some(Party::Server)] {
+        let mut line = Line::of(SEED, ours);
+        line.create();
+        line.poll(2, "working");
+        line.poll(3, "working");
+        line.poll(4, "input_required");
+        line.fetch();
+        line.ask();
+        line.answer(honest_meta());
+        assert!(!line.exchange.finished());
+        line.finish();
+        assert!(line.exchange.finished());
+        line.end(EndReason::Finished);
+        let walk = line.exchange.walk();
+        assert_eq!(walk.ending, Ending::Complete, "{walk:#?}");
+        assert_eq!(walk.deviations, []);
+        assert_eq!(walk.unreached, []);
+        assert_eq!(walk.early, []);
+        assert!(walk.shown.iter().all(|s| s.held));
+        assert_eq!(walk.shown.len(), 9);
+    }
+}
+
+#[test]
+fn a_client_that_asks_for_the_result_at_once_leaves_the_loop_out() {
+    let mut line = Line::of(SEED, Some(Party::Server));
+    line.create();
+    line.fetch();
+    line.ask();
+    line.answer(honest_meta());
+    line.finish();
+    line.end(EndReason::Finished);
+    let walk = line.exchange.walk();
+    assert_eq!(walk.ending, Ending::Complete);
+    assert_eq!(walk.deviations, []);
+    assert_eq!(walk.unreached.len(), 1);
+    assert_eq!(walk.unreached[0].requirement, "tasks.input.moves-to-input-required");
+    assert_eq!(walk.unreached[0].reason, "the client went another way");
+}
+
+#[test]
+fn a_client_that_never_asks_for_the_result_owes_it() {
+    for polls_on in [false, true] {
+        let mut line = Line::of(SEED, None);
+        line.create();
+        line.poll(2, "input_required");
+        let due = line.exchange.due_at().unwrap();
+        for id in 3..10 {
+            if polls_on {
+                line.poll(id, "input_required");
+            }
+        }
+        assert_eq!(line.exchange.due_at(), Some(due), "what nobody asked for is no progress");
+        line.at = 6000;
+        line.end(EndReason::Deadline);
+        let Ending::Owed { party, expected, .. } = &line.exchange.walk().ending else { panic!("nothing is owed") };
+        assert_eq!(*party, Party::Client);
+        assert_eq!(expected, "that the client requests tasks/result");
+    }
+}
+
+#[test]
+fn an_answer_without_its_metadata_differs_and_the_course_goes_on() {
+    let mut line = Line::of(SEED, None);
+    line.create();
+    line.fetch();
+    line.ask();
+    line.answer(Value::Null);
+    line.finish();
+    line.end(EndReason::Finished);
+    let walk = line.exchange.walk();
+    assert_eq!(walk.ending, Ending::Complete);
+    assert_eq!(walk.deviations.len(), 1);
+    assert_eq!(walk.deviations[0].party, Party::Client);
+    assert_eq!(walk.deviations[0].proves, ["tasks.input.response-related-meta"]);
+}
+
+#[test]
+fn a_server_that_never_says_input_required_owes_it_to_a_client_that_polls() {
+    let mut line = Line::of(SEED, Some(Party::Client));
+    line.create();
+    for id in 2..1000 {
+        if line.exchange.due_at().is_some_and(|due| due.as_millis() <= u128::from(line.at)) {
+            break;
+        }
+        line.poll(id, "working");
+    }
+    line.end(EndReason::Deadline);
+    let Ending::Owed { party, proves, .. } = &line.exchange.walk().ending else { panic!("nothing is owed") };
+    assert_eq!(*party, Party::Server);
+    assert_eq!(proves, &["tasks.input.moves-to-input-required"]);
+}
+
+#[test]
+fn a_client_that_falls_silent_in_the_loop_is_the_one_that_owes() {
+    let mut line = Line::of(SEED, None);
+    line.create();
+    line.poll(2, "working");
+    line.at = 12_000;
+    line.end(EndReason::Deadline);
+    let Ending::Owed { party, .. } = &line.exchange.walk().ending else { panic!("nothing is owed") };
+    assert_eq!(*party, Party::Client);
+}
+
+#[test]
+fn an_answer_before_its_time_is_early_and_kept() {
+    let mut line = Line::of(SEED, None);
+    line.create();
+    line.poll(2, "input_required");
+    line.fetch();
+    line.ask();
+    line.finish();
+    assert!(!line.exchange.finished());
+    line.answer(honest_meta());
+    assert!(line.exchange.finished());
+    line.end(EndReason::Finished);
+    let walk = line.exchange.walk();
+    assert_eq!(walk.early.len(), 1);
+    assert!(walk.shown.iter().any(|s| s.requirement == "tasks.result.blocks-until-terminal" && s.early));
+}
+
+#[test]
+fn a_question_before_its_time_is_another_legal_course() {
+    let mut line = Line::of(SEED, None);
+    line.create();
+    line.ask();
+    line.poll(2, "working");
+    line.answer(honest_meta());
+    line.poll(3, "completed");
+    line.fetch();
+    line.finish();
+    line.end(EndReason::Finished);
+    let walk = line.exchange.walk();
+    assert_eq!(walk.ending, Ending::Complete, "{walk:#?}");
+    assert_eq!(walk.deviations, []);
+    assert!(walk.other_way.is_some());
+}
+
+#[test]
+fn what_stands_in_a_window_must_not_come() {
+    for (answered, violations) in [(false, 0), (true, 1)] {
+        let mut line = Line::of("base/malformed-messages#a-batch", Some(Party::Client));
+        let bytes = json!([{ "jsonrpc": "2.0", "id": "b1", "method": "ping" }]);
+        line.client(bytes);
+        if answered {
+            line.server(json!({ "jsonrpc": "2.0", "id": "b1", "result": {} }));
+        }
+        line.client(json!({ "jsonrpc": "2.0", "id": 7, "method": "ping" }));
+        line.server(json!({ "jsonrpc": "2.0", "id": 7, "result": {} }));
+        line.end(EndReason::Finished);
+        let walk = line.exchange.walk();
+        assert_eq!(walk.ending, Ending::Complete, "{walk:#?}");
+        assert_eq!(walk.deviations.len(), violations, "{walk:#?}");
+    }
+}

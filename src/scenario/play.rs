@@ -1,0 +1,332 @@
+//! The puppet rule: for a party that is ours, the reference peer proposes and the script disposes.
+
+use super::binding::Unfillable;
+use super::exchange::{Exchange, Taken, UNPACED};
+use super::model::{Act, Payload, Verb};
+use super::plan::{Kind as NodeKind, NodeId};
+use crate::reference::Route;
+use crate::trace::Transport;
+use crate::trace::event::{StepName, StreamId};
+use crate::wire::message::{self, Kind};
+use crate::wire::{Id, Message, Party};
+use serde_json::Value;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What becomes of a proposal.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Ruling {
+    /// It is sent: as a step, with the file's literals laid over it, or (no step named) as it is.
+    Send(Box<Sending>),
+    /// A later step is of this kind: it waits until then.
+    Hold,
+    /// It is the next step, but the file asks for something that it cannot become.
+    Fault(Unfillable),
+}
+
+/// Something of ours that goes out.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sending {
+    /// The step that it is.
+    pub step: Option<StepName>,
+    /// The requirements it breaks on purpose.
+    pub breaks: Vec<String>,
+    /// Headers laid over the HTTP head; `None` takes one out.
+    pub headers: Vec<(String, Option<String>)>,
+    /// What goes out.
+    pub what: Parcel,
+}
+
+/// What can go out.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Parcel {
+    /// A message.
+    Message {
+        /// Which way; for a proposal, the way that was proposed.
+        route: Option<Route>,
+        /// The message.
+        message: Value,
+    },
+    /// Bytes in the place of a message.
+    Bytes(Vec<u8>),
+    /// The end of the session, asked for.
+    Delete,
+    /// A listening stream; `resumes` gives the round trip that is resumed.
+    Listen {
+        /// The `Last-Event-ID`, if the file does not say it in its headers.
+        resumes: Option<u32>,
+    },
+    /// The connection on which an answer would come is dropped.
+    Drop {
+        /// The round trip.
+        trip: Option<u32>,
+        /// The stream on which the request went.
+        stream: Option<StreamId>,
+    },
+    /// The connection (not the stream) of a request's answer is closed.
+    CloseStream {
+        /// The request.
+        request: Id,
+    },
+}
+
+/// What the script wants now.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Due {
+    /// This goes out.
+    Send(Box<Sending>),
+    /// Nothing before that time.
+    Wait(Duration),
+    /// Nothing until something comes.
+    Nothing,
+    /// A step of ours is due, nobody proposed it, and the file alone does not make a whole message.
+    Fault {
+        /// The step.
+        step: StepName,
+        /// What is missing.
+        missing: Unfillable,
+    },
+}
+
+impl Exchange {
+    /// What becomes of a proposal of the reference peer that plays our party.
+    pub fn propose(&mut self, proposal: &Message) -> Ruling {
+        let Some(ours) = self.ours else { return Ruling::Send(Box::new(plain(proposal.value().clone()))) };
+        if let Some(opened) = self.open(ours, proposal) {
+            return opened;
+        }
+        let request = self.answered_request(ours, proposal);
+        if let Some(id) = self.frontier().into_iter().find(|id| self.is_proposal(*id, ours, proposal, request)) {
+            return match self.lay_over(id, proposal) {
+                Ok(sending) => Ruling::Send(Box::new(sending)),
+                Err(missing) => Ruling::Fault(missing),
+            };
+        }
+        let kept = |id: &NodeId| request.is_some_and(|request| self.answers_kept_request(*id, ours, request));
+        if self.ahead().into_iter().any(|id| self.is_proposal(id, ours, proposal, request) || kept(&id)) {
+            return Ruling::Hold;
+        }
+        Ruling::Send(Box::new(plain(proposal.value().clone())))
+    }
+
+    /// The handshake, with the file's `opening` laid over it.
+    fn open(&mut self, ours: Party, proposal: &Message) -> Option<Ruling> {
+        let opening = self.plan.scenario().opening.clone()?;
+        if self.ready {
+            return None;
+        }
+        let (member, pattern) = match (ours, proposal.kind()) {
+            (Party::Client, Kind::Request { method, .. }) if method == "initialize" => ("params", opening.params?),
+            (Party::Server, Kind::Result { .. }) => ("result", opening.result?),
+            _ => return None,
+        };
+        let mut value = proposal.value().clone();
+        Some(match self.env.fill(&pattern, value.get(member)) {
+            Ok(Some(filled)) => {
+                value[member] = filled;
+                Ruling::Send(Box::new(plain(value)))
+            }
+            Ok(None) => Ruling::Send(Box::new(plain(value))),
+            Err(missing) => Ruling::Fault(missing),
+        })
+    }
+
+    fn is_proposal(&self, id: NodeId, ours: Party, proposal: &Message, request: Option<u32>) -> bool {
+        let Some((act, target)) = self.act(id) else { return false };
+        let target = target.and_then(|t| self.taken[t].as_ref());
+        act.party == ours && self.fits_message(act, target, proposal, request)
+    }
+
+    fn answered_request(&self, ours: Party, proposal: &Message) -> Option<u32> {
+        let id = proposal.is_answer().then(|| proposal.id()).flatten()?;
+        self.request_event(ours.other(), id)
+    }
+
+    fn lay_over(&mut self, id: NodeId, proposal: &Message) -> Result<Sending, Unfillable> {
+        let (act, _) = self.act_of(id);
+        let mut value = proposal.value().clone();
+        let p = &act.payload;
+        // a file that says `result` where the reference peer would refuse (or the other way round) speaks alone
+        let wants_other = (p.result.is_some() && value.get("error").is_some())
+            || (p.error.is_some() && value.get("result").is_some());
+        if wants_other && let Value::Object(object) = &mut value {
+            object.shift_remove("result");
+            object.shift_remove("error");
+        }
+        self.fill_payload(&act.payload, &mut value)?;
+        let headers = self.headers(&act)?;
+        Ok(self.sending(id, &act, headers, Parcel::Message { route: None, message: value }))
+    }
+
+    fn fill_payload(&mut self, payload: &Payload, message: &mut Value) -> Result<(), Unfillable> {
+        for (member, pattern) in [("params", &payload.params), ("result", &payload.result), ("error", &payload.error)] {
+            let Some(pattern) = pattern else { continue };
+            match self.env.fill(pattern, message.get(member))? {
+                Some(filled) => message[member] = filled,
+                None => {
+                    if let Value::Object(object) = message {
+                        object.shift_remove(member);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn headers(&mut self, act: &Act) -> Result<Vec<(String, Option<String>)>, Unfillable> {
+        use super::pattern::Shape;
+        let mut headers = Vec::new();
+        let Some(pattern) = act.http.as_ref().and_then(|h| h.headers.as_ref()) else { return Ok(headers) };
+        let pattern = match &pattern.shape {
+            Shape::Name(path) => match self.env.given(path) {
+                Some(given) => given,
+                None => return Ok(headers),
+            },
+            _ => pattern.clone(),
+        };
+        let Shape::Object(members) = &pattern.shape else { return Ok(headers) };
+        for member in members {
+            let name = self.env.text(&member.name);
+            let value = self.env.fill(&member.value, None)?;
+            headers.push((name, value.map(|v| v.as_str().map_or_else(|| v.to_string(), str::to_owned))));
+        }
+        Ok(headers)
+    }
+
+    fn sending(&self, id: NodeId, act: &Act, headers: Vec<(String, Option<String>)>, what: Parcel) -> Sending {
+        let breaks = act.breaks.iter().map(|p| p.id.clone()).collect();
+        Sending { step: Some(self.plan.nodes[id].name.clone()), breaks, headers, what }
+    }
+
+    fn act_of(&self, id: NodeId) -> (Act, Option<NodeId>) {
+        match &self.plan.nodes[id].kind {
+            NodeKind::Act(act, target) => ((**act).clone(), *target),
+            _ => unreachable!("the frontier is made of acts"),
+        }
+    }
+
+    /// What the script itself wants to send now. Asked when the reference peer has nothing to propose and waits for
+    /// nothing but messages.
+    pub fn due(&mut self) -> Due {
+        let Some(ours) = self.ours else { return Due::Nothing };
+        if !self.ready {
+            return Due::Nothing;
+        }
+        let frontier = self.frontier();
+        let own: Vec<NodeId> =
+            frontier.iter().copied().filter(|id| self.act(*id).is_some_and(|(a, _)| a.party == ours)).collect();
+        let Some(id) = own.first().copied() else { return Due::Nothing };
+        if let Some(at) = self.not_before(id)
+            && at > self.now
+        {
+            return Due::Wait(at);
+        }
+        match self.alone(id) {
+            Ok(sending) => Due::Send(Box::new(sending)),
+            // the other party can still move the course on: wait for it
+            Err(_) if own.len() < frontier.len() => Due::Nothing,
+            Err(missing) => Due::Fault { step: self.plan.nodes[id].name.clone(), missing },
+        }
+    }
+
+    /// The time before which a step of ours must not be sent from the file alone.
+    fn not_before(&self, id: NodeId) -> Option<Duration> {
+        let (act, target) = self.act(id)?;
+        let mut least = None;
+        if let Some(wait) = &act.not_before {
+            least = Some(self.closed_at(target).unwrap_or(self.progress_at) + self.env.wait(wait)?);
+        }
+        // between two turns of a loop: the pace that the answer asks for
+        let mut child = id;
+        while let Some(parent) = self.plan.nodes[child].parent {
+            let state = &self.states[parent];
+            if let (NodeKind::Loop(..), Some(rested), false) =
+                (&self.plan.nodes[parent].kind, state.rested, state.started)
+            {
+                let next = rested + state.pace.unwrap_or(UNPACED);
+                least = Some(least.map_or(next, |l: Duration| l.max(next)));
+            }
+            child = parent;
+        }
+        least
+    }
+
+    /// A step of ours from the file alone.
+    fn alone(&mut self, id: NodeId) -> Result<Sending, Unfillable> {
+        let (act, target) = self.act_of(id);
+        let target = target.and_then(|t| self.taken[t].clone());
+        let span = self.plan.nodes[id].span;
+        let lacking = |why: &str| Unfillable { span, why: why.to_owned() };
+        let headers = self.headers(&act)?;
+        let what = match &act.verb {
+            Verb::Requests { method } => {
+                self.scripted += 1;
+                let mut message = message::request(&Id::Text(format!("script-{}", self.scripted)), method, None);
+                self.fill_payload(&act.payload, &mut message)?;
+                Parcel::Message { route: self.route_over(&act), message }
+            }
+            Verb::Notifies { method } => {
+                let mut message = message::notification(method, None);
+                self.fill_payload(&act.payload, &mut message)?;
+                Parcel::Message { route: self.route_over(&act), message }
+            }
+            Verb::Answers { .. } => {
+                let id = target.and_then(|t| t.id).ok_or_else(|| lacking("the request to answer has no id"))?;
+                let mut message = message::result(&id, Value::Null);
+                if let Value::Object(object) = &mut message {
+                    object.shift_remove("result");
+                }
+                self.fill_payload(&act.payload, &mut message)?;
+                if message.get("result").is_none() && message.get("error").is_none() {
+                    return Err(lacking("the file says neither a whole `result` nor a whole `error`"));
+                }
+                Parcel::Message { route: Some(Route::Answer(id)), message }
+            }
+            Verb::Sends { bytes } => Parcel::Bytes(self.env.bytes(bytes)?),
+            Verb::Deletes { .. } => Parcel::Delete,
+            Verb::Opens { .. } => Parcel::Listen { resumes: None },
+            Verb::Resumes { .. } => Parcel::Listen { resumes: target.and_then(|t| t.trip) },
+            Verb::Drops { .. } => drop_of(target),
+            Verb::Cancels { .. } => match (self.plan.transport(), target) {
+                (Transport::Stdio, Some(Taken { id: Some(id), .. })) => {
+                    let params = serde_json::json!({ "requestId": id.to_value() });
+                    let message = message::notification("notifications/cancelled", Some(params));
+                    Parcel::Message { route: Some(Route::Unrelated), message }
+                }
+                (_, target) => drop_of(target),
+            },
+            Verb::Closes { .. } => {
+                let id = target.and_then(|t| t.id).ok_or_else(|| lacking("the request has no id"))?;
+                Parcel::CloseStream { request: id }
+            }
+            Verb::Accepts { .. } | Verb::Refuses { .. } => {
+                return Err(lacking(
+                    "a server of ours accepts and refuses by the rules of its transport, not by a file",
+                ));
+            }
+        };
+        Ok(self.sending(id, &act, headers, what))
+    }
+
+    /// The way of a request or notification that nobody proposed.
+    fn route_over(&self, act: &Act) -> Option<Route> {
+        let over = act.over.as_ref().and_then(|label| self.plan.labelled(label));
+        let id = over.and_then(|n| self.taken[n].as_ref()?.id.clone());
+        Some(id.map_or(Route::Unrelated, Route::Related))
+    }
+
+    /// The plan that is played.
+    #[must_use]
+    pub fn plan(&self) -> &Arc<super::plan::Plan> {
+        &self.plan
+    }
+}
+
+fn drop_of(target: Option<Taken>) -> Parcel {
+    let (trip, stream) = target.map_or((None, None), |t| (t.trip, t.stream));
+    Parcel::Drop { trip, stream }
+}
+
+fn plain(message: Value) -> Sending {
+    Sending { step: None, breaks: Vec::new(), headers: Vec::new(), what: Parcel::Message { route: None, message } }
+}

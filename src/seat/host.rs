@@ -1,0 +1,150 @@
+//! An honest party on a link, without a script: the embedded peer, and what `serve` runs.
+
+use super::gate::Gate;
+use super::own::raised;
+use crate::reference::{Effect, Engine, Proposal, SessionKey};
+use crate::trace::Transport;
+use crate::trace::event::Body;
+use crate::transport::{Feed, Link, LinkEvent, LinkWhat, Order, SendOrder};
+use crate::wire::json::Limits;
+use crate::wire::{Message, Party};
+use bytes::Bytes;
+use std::collections::VecDeque;
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+/// What becomes of what the engine proposes: usually itself. The hook for faults.
+pub type Alter = Box<dyn FnMut(Proposal) -> Vec<Proposal> + Send>;
+
+/// An engine, and what goes with it.
+pub struct Host {
+    /// The engine.
+    pub engine: Box<dyn Engine>,
+    /// What becomes of what it proposes.
+    pub alter: Alter,
+    /// Where it is recorded what its application saw.
+    pub saw: Option<Feed>,
+}
+
+impl Host {
+    /// An engine that is let be.
+    #[must_use]
+    pub fn honest(engine: Box<dyn Engine>) -> Host {
+        Host { engine, alter: Box::new(|proposal| vec![proposal]), saw: None }
+    }
+
+    /// Runs until the other party is gone, the client is done, or `stop` turns true.
+    pub async fn run(mut self, mut link: Link, mut stop: watch::Receiver<bool>) {
+        let start = Instant::now();
+        let ours = link.party();
+        let http = link.transport() == Transport::Http;
+        let mut gate = Gate::new(ours, http);
+        let mut waiting: VecDeque<Order> = VecDeque::new();
+        let mut inbox: VecDeque<LinkEvent> = VecDeque::new();
+        if ours == Party::Client {
+            self.engine.opened(start.elapsed(), SessionKey(0));
+        }
+        loop {
+            let mut done = false;
+            loop {
+                let effects = self.engine.take();
+                if effects.is_empty() && inbox.is_empty() && (waiting.is_empty() || !gate.is_open()) {
+                    break;
+                }
+                for effect in effects {
+                    match effect {
+                        Effect::Send(proposal) => waiting.extend((self.alter)(proposal).into_iter().map(order)),
+                        Effect::CloseStream { session, request } => {
+                            waiting.push_back(Order::CloseStream { session, request });
+                        }
+                        Effect::Saw { label, value } => {
+                            if let Some(saw) = &self.saw {
+                                saw.record(Some(SessionKey(0)), Body::Saw { label, value }).await;
+                            }
+                        }
+                        Effect::Close { .. } => done = true,
+                    }
+                }
+                if gate.is_open()
+                    && let Some(order) = waiting.pop_front()
+                {
+                    inbox.extend(link.order(order));
+                }
+                while let Some(event) = inbox.pop_front() {
+                    let more = self.came(&mut link, &mut gate, ours, event, start.elapsed());
+                    inbox.extend(more);
+                }
+            }
+            if done && waiting.is_empty() {
+                break;
+            }
+            let wake = self.engine.wake_at().into_iter().chain(gate.wake_at()).min();
+            let until = start + wake.unwrap_or(Duration::from_secs(86_400));
+            tokio::select! {
+                biased;
+                () = raised(&mut stop) => break,
+                event = link.next() => match event {
+                    Some(event) => inbox.push_back(event),
+                    None => break,
+                },
+                () = tokio::time::sleep_until(until) => {
+                    let now = start.elapsed();
+                    gate.tick(now);
+                    if self.engine.wake_at().is_some_and(|at| at <= now) {
+                        self.engine.wake(now);
+                    }
+                }
+            }
+        }
+        if ours == Party::Client && http {
+            link.order(Order::Delete { session: SessionKey(0), headers: Vec::new(), step: None });
+        }
+        link.order(Order::EndInput);
+        link.finish(Duration::from_secs(2)).await;
+    }
+
+    fn came(
+        &mut self,
+        link: &mut Link,
+        gate: &mut Gate,
+        ours: Party,
+        event: LinkEvent,
+        now: Duration,
+    ) -> Vec<LinkEvent> {
+        let body = match event.what {
+            LinkWhat::SessionOpened => {
+                if let (Some(session), Party::Server) = (event.session, ours) {
+                    self.engine.opened(now, session);
+                }
+                return Vec::new();
+            }
+            LinkWhat::SessionClosed => {
+                if let Some(session) = event.session {
+                    self.engine.closed(now, session);
+                }
+                return Vec::new();
+            }
+            LinkWhat::Record(body) => body,
+        };
+        let mut more = Vec::new();
+        gate.note(&body, now);
+        let (Body::Message { from, text, .. }, Some(session)) = (&body, event.session) else { return more };
+        let message = Message::read(Bytes::from(text.bytes()), &Limits::default());
+        if *from == ours {
+            self.engine.sent(now, session, &message);
+        } else {
+            if let (Some(version), Party::Client) = (message.result().get("protocolVersion"), ours)
+                && let Some(version) = version.as_str()
+            {
+                more.extend(link.order(Order::Version { session, version: version.to_owned() }));
+            }
+            self.engine.receive(now, session, &message);
+        }
+        more
+    }
+}
+
+fn order(proposal: Proposal) -> Order {
+    Order::Send(SendOrder::new(proposal.session, proposal.route, Bytes::from(proposal.message.to_string())))
+}

@@ -1,0 +1,344 @@
+//! The client's and the server's seat: the reference peer proposes, the script disposes, a link carries.
+
+use super::gate::{Gate, Noted};
+use super::{Play, Recorder};
+use crate::reference::{Effect, Engine, Proposal, Route, SessionKey};
+use crate::scenario::play::{Due, Parcel, Ruling, Sending};
+use crate::trace::Transport;
+use crate::trace::event::{Body, EndReason, Event, StreamId};
+use crate::transport::{Link, LinkEvent, LinkWhat, Order, SendOrder};
+use crate::wire::json::Limits;
+use crate::wire::message::Kind;
+use crate::wire::{Message, Party};
+use bytes::Bytes;
+use serde_json::Value;
+use std::collections::VecDeque;
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// Plays a scenario with the party that is ours on this end of the link, and gives the events. `interrupted` turns true
+/// when the user wants to stop.
+pub async fn play(play: &Play, engine: &mut dyn Engine, link: Link, interrupted: watch::Receiver<bool>) -> Vec<Event> {
+    let recorder = Recorder::new(play.exchange());
+    let ours = link.party();
+    let http = link.transport() == Transport::Http;
+    let mut stage = Stage {
+        play,
+        recorder,
+        engine,
+        link,
+        ours,
+        held: Vec::new(),
+        waiting: VecDeque::new(),
+        gate: Gate::new(ours, http),
+        session: SessionKey(0),
+        gone: None,
+        application_done: false,
+        interrupted,
+    };
+    let reason = stage.run().await;
+    let Stage { recorder, mut link, .. } = stage;
+    let events = recorder.end(reason);
+    if http && ours == Party::Client {
+        link.order(Order::Delete { session: SessionKey(0), headers: Vec::new(), step: None });
+    }
+    link.order(Order::EndInput);
+    link.finish(Duration::from_secs(2)).await;
+    events
+}
+
+struct Stage<'a> {
+    play: &'a Play,
+    recorder: Recorder,
+    engine: &'a mut dyn Engine,
+    link: Link,
+    ours: Party,
+    /// Proposals that a later step names.
+    held: Vec<Proposal>,
+    /// What goes out once `notifications/initialized` is accepted.
+    waiting: VecDeque<(SessionKey, Option<Route>, Sending)>,
+    gate: Gate,
+    session: SessionKey,
+    gone: Option<EndReason>,
+    application_done: bool,
+    interrupted: watch::Receiver<bool>,
+}
+
+enum Woken {
+    Came(Option<LinkEvent>),
+    Time,
+    Interrupted,
+}
+
+impl Stage<'_> {
+    async fn run(&mut self) -> EndReason {
+        if self.ours == Party::Client {
+            let now = self.recorder.now();
+            self.engine.opened(now, self.session);
+        }
+        let mut idle_since = None;
+        loop {
+            self.recorder.tick();
+            if let Err(reason) = self.pump() {
+                return reason;
+            }
+            if let Some(reason) = self.gone.take() {
+                return if self.recorder.exchange().finished() { EndReason::Finished } else { reason };
+            }
+            let now = self.recorder.now();
+            if self.recorder.exchange().finished() {
+                let since = *idle_since.get_or_insert(now);
+                // a client of ours knows at once whether its application is done; a foreign one tells by leaving
+                let lingers = self.ours == Party::Server || !self.application_done;
+                if !lingers
+                    || self.engine.idle() && self.ours == Party::Client
+                    || now >= since + self.play.patience.step
+                {
+                    return EndReason::Finished;
+                }
+            }
+            let mut wake: Vec<Duration> = vec![self.play.cap];
+            match self.script() {
+                Ok(Some(at)) => wake.push(at),
+                Ok(None) => {}
+                Err(reason) => return reason,
+            }
+            if now >= self.play.cap || self.recorder.len() >= self.play.most_events {
+                return EndReason::Deadline;
+            }
+            let exchange = self.recorder.exchange();
+            if let Some(due) = exchange.due_at() {
+                if !exchange.finished() && now >= due {
+                    return EndReason::Deadline;
+                }
+                wake.push(due);
+            }
+            wake.extend(exchange.settles_at());
+            wake.extend(idle_since.map(|since| since + self.play.patience.step));
+            wake.extend(self.engine.wake_at());
+            wake.extend(self.gate.wake_at());
+            let at = wake.into_iter().min().unwrap_or(self.play.cap);
+            match self.wait(at).await {
+                Woken::Came(Some(event)) => self.came(event),
+                Woken::Came(None) => {
+                    let how = "it closed the connection".to_owned();
+                    self.gone.get_or_insert(EndReason::Gone { party: self.ours.other(), how });
+                }
+                Woken::Time => {
+                    let now = self.recorder.now();
+                    if self.engine.wake_at().is_some_and(|at| at <= now) {
+                        self.engine.wake(now);
+                    }
+                    self.gate.tick(now);
+                }
+                Woken::Interrupted => return EndReason::Interrupted,
+            }
+        }
+    }
+
+    async fn wait(&mut self, at: Duration) -> Woken {
+        let until = self.recorder.instant(at);
+        let mut interrupted = self.interrupted.clone();
+        tokio::select! {
+            biased;
+            () = raised(&mut interrupted) => Woken::Interrupted,
+            event = self.link.next() => Woken::Came(event),
+            () = tokio::time::sleep_until(until) => Woken::Time,
+        }
+    }
+
+    /// Carries out what the engine wants, and sends what was held as soon as its step is due, until nothing changes.
+    fn pump(&mut self) -> Result<(), EndReason> {
+        loop {
+            let mut changed = false;
+            for effect in self.engine.take() {
+                changed = true;
+                match effect {
+                    Effect::Send(proposal) => self.dispose(proposal)?,
+                    Effect::CloseStream { session, request } => {
+                        let events = self.link.order(Order::CloseStream { session, request });
+                        self.came_all(events);
+                    }
+                    Effect::Saw { label, value } => self.recorder.record(Body::Saw { label, value }),
+                    Effect::Close { .. } => self.application_done = true,
+                }
+            }
+            let held = std::mem::take(&mut self.held);
+            let count = held.len();
+            for proposal in held {
+                self.dispose(proposal)?;
+            }
+            changed |= self.held.len() != count;
+            if self.gate.is_open()
+                && let Some((session, route, sending)) = self.waiting.pop_front()
+            {
+                self.send(session, route, sending);
+                changed = true;
+            }
+            if !changed {
+                return Ok(());
+            }
+        }
+    }
+
+    fn dispose(&mut self, proposal: Proposal) -> Result<(), EndReason> {
+        let message = Message::of(&proposal.message);
+        match self.recorder.exchange().propose(&message) {
+            Ruling::Send(sending) => {
+                if !self.gate.is_open() {
+                    self.waiting.push_back((proposal.session, Some(proposal.route), *sending));
+                } else {
+                    self.send(proposal.session, Some(proposal.route), *sending);
+                }
+                Ok(())
+            }
+            Ruling::Hold => {
+                self.held.push(proposal);
+                Ok(())
+            }
+            Ruling::Fault(missing) => {
+                let how = format!("a step of the {} cannot be sent: {}", self.ours, missing.why);
+                Err(EndReason::ScenarioFault { how })
+            }
+        }
+    }
+
+    /// Sends what the script alone wants; gives the time at which it wants to be asked again.
+    fn script(&mut self) -> Result<Option<Duration>, EndReason> {
+        while self.engine.idle() && self.gate.is_open() && self.waiting.is_empty() {
+            match self.recorder.exchange().due() {
+                Due::Send(sending) => {
+                    let session = self.session;
+                    self.send(session, None, *sending);
+                    self.pump()?;
+                }
+                Due::Wait(at) => return Ok(Some(at)),
+                Due::Nothing => return Ok(None),
+                Due::Fault { step, missing } => {
+                    let how = format!(
+                        "step {step} is due, nobody proposes it, and the file alone is not enough: {}",
+                        missing.why
+                    );
+                    return Err(EndReason::ScenarioFault { how });
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    fn send(&mut self, session: SessionKey, route: Option<Route>, sending: Sending) {
+        let Sending { step, breaks, headers, what } = sending;
+        let order = match what {
+            Parcel::Message { route: own, message } => {
+                let route = route.or(own).unwrap_or(Route::Unrelated);
+                let bytes = Bytes::from(message.to_string());
+                Order::Send(SendOrder { session, route, bytes, step, breaks, headers })
+            }
+            Parcel::Bytes(bytes) => {
+                let route = Route::Unrelated;
+                Order::Send(SendOrder { session, route, bytes: Bytes::from(bytes), step, breaks, headers })
+            }
+            Parcel::Delete => Order::Delete { session, headers, step },
+            Parcel::Listen { resumes } => {
+                let resumes = resumes.and_then(|trip| self.gate.stream_of(trip));
+                Order::Listen { session, last_event_id: None, resumes, headers, step }
+            }
+            Parcel::Drop { trip, stream } => {
+                let stream = trip.and_then(|trip| self.gate.stream_of(trip)).or(stream).unwrap_or(StreamId(0));
+                Order::Drop { session, stream }
+            }
+            Parcel::CloseStream { request } => Order::CloseStream { session, request },
+        };
+        let events = self.link.order(order);
+        self.came_all(events);
+    }
+
+    fn came_all(&mut self, events: Vec<LinkEvent>) {
+        for event in events {
+            self.came(event);
+        }
+    }
+
+    fn came(&mut self, event: LinkEvent) {
+        let now = self.recorder.now();
+        let body = match event.what {
+            LinkWhat::SessionOpened => {
+                if let Some(session) = event.session {
+                    self.session = session;
+                    if self.ours == Party::Server {
+                        self.engine.opened(now, session);
+                    }
+                }
+                return;
+            }
+            LinkWhat::SessionClosed => {
+                if let Some(session) = event.session {
+                    self.engine.closed(now, session);
+                    if self.ours == Party::Server {
+                        let how = "it ended the session".to_owned();
+                        self.gone.get_or_insert(EndReason::Gone { party: Party::Client, how });
+                    }
+                }
+                return;
+            }
+            LinkWhat::Record(body) => body,
+        };
+        self.recorder.record(body.clone());
+        self.note(&body, now);
+        let Body::Message { from, text, .. } = &body else { return };
+        let Some(session) = event.session else { return };
+        let message = Message::read(Bytes::from(text.bytes()), &Limits::default());
+        if *from == self.ours {
+            self.engine.sent(now, session, &message);
+        } else {
+            self.negotiate(session, &message);
+            self.engine.receive(now, session, &message);
+        }
+    }
+
+    /// What the seat itself has to know of an event.
+    fn note(&mut self, body: &Body, now: Duration) {
+        match self.gate.note(body, now) {
+            Noted::Nothing => {}
+            Noted::NoServer(how) => {
+                self.gone.get_or_insert(EndReason::NotStarted { how });
+            }
+        }
+        if let Body::ProcessExited { code, signal, ours: false, .. } = body {
+            let how = match (code, signal) {
+                (Some(code), _) => format!("it exited with code {code}"),
+                (None, Some(signal)) => format!("it was ended by signal {signal}"),
+                (None, None) => "it exited".to_owned(),
+            };
+            self.gone = Some(EndReason::Gone { party: self.ours.other(), how });
+        }
+    }
+
+    fn record_all(&mut self, events: Vec<LinkEvent>) {
+        let now = self.recorder.now();
+        for event in events {
+            if let LinkWhat::Record(body) = event.what {
+                self.recorder.record(body.clone());
+                self.gate.note(&body, now);
+            }
+        }
+    }
+
+    /// Tells the link which revision was negotiated.
+    fn negotiate(&mut self, session: SessionKey, message: &Message) {
+        if !matches!(message.kind(), Kind::Result { .. }) || self.ours != Party::Client {
+            return;
+        }
+        if let Some(version) = message.result().get("protocolVersion").and_then(Value::as_str) {
+            let events = self.link.order(Order::Version { session, version: version.to_owned() });
+            self.record_all(events);
+        }
+    }
+}
+
+/// Waits until the flag is raised; for ever if it never is.
+pub(super) async fn raised(flag: &mut watch::Receiver<bool>) {
+    if flag.wait_for(|raised| *raised).await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}

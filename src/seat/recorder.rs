@@ -1,0 +1,73 @@
+//! Writes down what happens, in the order in which the seat got it, and tells the automaton.
+
+use crate::scenario::exchange::Exchange;
+use crate::trace::event::{Body, EndReason, Event};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// The record of one play, as it grows.
+#[derive(Debug)]
+pub struct Recorder {
+    start: Instant,
+    events: Vec<Event>,
+    exchange: Exchange,
+}
+
+impl Recorder {
+    /// Begins now.
+    #[must_use]
+    pub fn new(exchange: Exchange) -> Recorder {
+        Recorder { start: Instant::now(), events: Vec::new(), exchange }
+    }
+
+    /// The time since the beginning.
+    #[must_use]
+    pub fn now(&self) -> Duration {
+        self.start.elapsed()
+    }
+
+    /// The point in time that lies `at` after the beginning.
+    #[must_use]
+    pub fn instant(&self, at: Duration) -> Instant {
+        self.start + at
+    }
+
+    /// The automaton.
+    pub fn exchange(&mut self) -> &mut Exchange {
+        &mut self.exchange
+    }
+
+    /// How many events there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.events.len()
+    }
+
+    /// Is nothing recorded yet?
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.events.is_empty()
+    }
+
+    /// Records an event.
+    pub fn record(&mut self, body: Body) {
+        let at = u64::try_from(self.now().as_micros()).unwrap_or(u64::MAX);
+        let seq = u32::try_from(self.events.len()).unwrap_or(u32::MAX);
+        let event = Event { seq, at, body };
+        self.exchange.observe(&event);
+        self.events.push(event);
+    }
+
+    /// Tells the automaton the time.
+    pub fn tick(&mut self) {
+        let now = self.now();
+        self.exchange.tick(now);
+    }
+
+    /// Records the end, and gives the events.
+    #[must_use]
+    pub fn end(mut self, reason: EndReason) -> Vec<Event> {
+        self.record(Body::End { reason });
+        self.events
+    }
+}
