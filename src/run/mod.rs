@@ -1,10 +1,13 @@
 //! Selection and scheduling: which scenarios are played against whom, and what came of all of them.
 
+pub mod embedded;
 pub mod folder;
 pub mod pair;
 pub mod server;
 pub mod summary;
+pub mod surroundings;
 pub mod survey;
+// pub mod traces;
 
 pub use summary::Summary;
 

@@ -122,11 +122,8 @@ pub fn server_of(play: &Play, surroundings: Surroundings, change: Option<fn(&mut
 pub async fn play(play: &Play, deviations: Deviations, seed: u64) -> Trace {
     let client = client_of(play, Surroundings::fixed(seed), deviations.client_setup);
     let server = server_of(play, Surroundings::fixed(seed ^ 0x5e5e), deviations.server_setup);
-    let numbers = Numbers::default();
     let (stop, stopped) = watch::channel(false);
-    let http = play.plan.transport() == Transport::Http;
-    // the party that is ours shares its numbers with nobody: what the other end counts is never recorded
-    let (near, far) = if http { http_ends(&numbers, play.seat) } else { stdio_ends(&numbers, play.seat) };
+    let (near, far) = ends(play.plan.transport(), play.seat);
     let events = match play.seat {
         Seat::Client => {
             let host = tokio::spawn(hosted(Box::new(server), deviations.server).run(far, stopped.clone()));
@@ -147,6 +144,16 @@ pub async fn play(play: &Play, deviations: Deviations, seed: u64) -> Trace {
         Seat::Observer => Vec::new(),
     };
     Trace { header: header(play, "mcp-interop", "mcp-interop", Map::new()), events }
+}
+
+/// The client's and the server's end of a connection in memory. The numbers of streams and round trips of the party that
+/// is ours are shared with nobody: what the other end counts is never recorded.
+pub(super) fn ends(transport: Transport, seat: Seat) -> (Link, Link) {
+    let numbers = Numbers::default();
+    match transport {
+        Transport::Stdio => stdio_ends(&numbers, seat),
+        Transport::Http => http_ends(&numbers, seat),
+    }
 }
 
 /// The client's and the server's end of a stdio connection in memory.
@@ -194,7 +201,7 @@ fn hosted(engine: Box<dyn Engine>, alter: Option<Alter>) -> Host {
     host
 }
 
-async fn finish(stop: watch::Sender<bool>, host: tokio::task::JoinHandle<()>) {
+pub(super) async fn finish(stop: watch::Sender<bool>, host: tokio::task::JoinHandle<()>) {
     // an embedded peer that is gone already needs no telling
     let _ = stop.send(true);
     let _ = host.await;

@@ -239,8 +239,19 @@ fn garbled(scene: &Scene<'_>, index: usize, said: &Said) -> bool {
     })
 }
 
-/// Did the receiver have time: the deadline passed, or it went on to say something that came after?
+/// Did the receiver have time: the deadline passed, it went on to say something that came after, or it sent a whole response
+/// without an answer?
 fn had_the_chance(scene: &Scene<'_>, index: usize, said: &Said) -> bool {
+    let responded = said.from == Party::Client
+        && said.round_trip.and_then(|r| scene.c.round_trips.get(&r)).is_some_and(|trip| {
+            trip.content_type.as_deref() == Some("application/json") && trip.status.is_some_and(|s| s < 300)
+        })
+        && scene.c.streams.values().any(|s| {
+            s.writer == said.to() && s.round_trip == said.round_trip && matches!(s.closed, Some((_, Closing::Clean)))
+        });
+    if responded {
+        return true;
+    }
     match scene.c.end {
         Some(EndReason::Deadline) => true,
         Some(EndReason::Finished) => scene.c.iter().skip(index).any(|(i, s)| {
