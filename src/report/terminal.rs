@@ -187,11 +187,13 @@ fn outcome(judgement: &Judgement, revision: Revision) -> String {
         }
         Outcome::Missed { finding } => match judgement.findings.get(*finding) {
             Some(why) => {
-                format!(
-                    "The two did not understand each other; the {} is at fault (finding {}).",
-                    why.blame,
-                    finding + 1
-                )
+                let requirement = why.requirement.as_ref().and_then(|id| Catalogue::of(revision).get(id));
+                let although = match requirement.map(|r| r.level) {
+                    Some(Level::Should) => " That is a failure although the specification only says SHOULD.",
+                    _ => "",
+                };
+                let n = finding + 1;
+                format!("The two did not understand each other; the {} is at fault (finding {n}).{although}", why.blame)
             }
             None => "The two did not understand each other.".into(),
         },
