@@ -181,7 +181,7 @@ fn http_ends(numbers: &Numbers, seat: Seat) -> (Link, Link) {
 fn http_server(acceptor: Acceptor, numbers: &Numbers) -> Link {
     let mut surroundings = Surroundings::fixed(7);
     let entropy = move || surroundings.bits().to_be_bytes();
-    let policy = ServerPolicy { json_answers: true, retry: Some(500), ..ServerPolicy::default() };
+    let policy = ServerPolicy::reference();
     let habits = ServerHabits::default();
     Link::HttpServer(Box::new(HttpServer::new(
         acceptor,
