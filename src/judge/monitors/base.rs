@@ -99,8 +99,10 @@ fn echoes(scene: &Scene<'_>, index: usize, said: &Said, notes: &mut Notes<'_>) {
     }
     let meant = said.meant_for.and_then(|m| scene.c.get(m));
     // what was malformed on purpose may be answered with whatever id could be read of it, or with none
-    let provoked = |s: &Said| s.session == said.session && s.from == said.to() && scene.deliberate(s);
-    if scene.c.said.iter().take(index).any(provoked) {
+    let provoked = |(i, s): (usize, &Said)| {
+        s.session == said.session && s.from == said.to() && scene.deliberate(s) && !scene.valid(i)
+    };
+    if scene.c.iter().take(index).any(provoked) {
         return;
     }
     let refused = scene.c.status_of(said).is_some_and(|s| s >= 400) && said.from == Party::Server;
