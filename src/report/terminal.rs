@@ -35,15 +35,15 @@ pub fn terminal(results: &Results, summary: &Summary, strict: bool, style: &Styl
     page.finish()
 }
 
+/// The transports of a run.
+pub(crate) fn transports(results: &Results) -> BTreeSet<Transport> {
+    let played = results.played.iter().map(|p| p.trace.header.transport);
+    let skipped = results.skipped.iter().map(|s| s.transport);
+    played.chain(skipped).chain(results.troubles.iter().map(|t| t.transport)).collect()
+}
+
 fn header(page: &mut Page, results: &Results) {
-    let transports: BTreeSet<Transport> = results
-        .played
-        .iter()
-        .map(|p| p.trace.header.transport)
-        .chain(results.skipped.iter().map(|s| s.transport))
-        .chain(results.troubles.iter().map(|t| t.transport))
-        .collect();
-    let transports: Vec<&str> = transports.into_iter().map(Transport::as_str).collect();
+    let transports: Vec<&str> = transports(results).into_iter().map(Transport::as_str).collect();
     let role = match results.seat.ours() {
         Some(ours) => format!("{} under test, the {ours}'s seat is ours", ours.other()),
         None => "client and server under test, watched".into(),
