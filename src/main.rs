@@ -1,1 +1,5 @@
-fn main() {}
+//! The command line of mcp-interop.
+
+fn main() -> std::process::ExitCode {
+    mcp_interop::cli::main()
+}

@@ -1,9 +1,10 @@
 //! Joins what the monitors saw with where the exchange went: findings, blame, outcome, verdict.
 
-use super::evidence::{Evidence, Holding};
+use super::evidence::{Evidence, Shown};
 use super::finding::{Blame, Check, Cleared, Finding, Judgement, Outcome, Verdict};
 use super::{monitors, outcome};
 use crate::conversation::Conversation;
+use crate::scenario::bind::Bind;
 use crate::scenario::exchange::{Exchange, Patience};
 use crate::scenario::model::Scenario;
 use crate::scenario::plan::Plan;
@@ -12,6 +13,7 @@ use crate::scenario::{Source, parse};
 use crate::spec::catalogue::{Catalogue, Level};
 use crate::trace::{EndReason, Trace};
 use crate::wire::Party;
+use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,7 +21,7 @@ use std::time::Duration;
 /// Judges a trace. Reads nothing else: the scenario's text is in the trace.
 #[must_use]
 pub fn judge(trace: &Trace) -> Judgement {
-    let conversation = Conversation::of(trace);
+    let conversation = Conversation::of(&trace.header, &trace.events);
     let evidence = monitors::run(&conversation, &trace.header);
     let walked = walk(trace);
     Desk { trace, catalogue: Catalogue::of(trace.header.revision), evidence, walked }.judge()
@@ -39,8 +41,9 @@ pub fn walk(trace: &Trace) -> Option<Result<(Arc<Plan>, Walk), String>> {
     let Some(mut scenario) = scenario else {
         return Some(Err(format!("the scenario {} in the trace cannot be read by this version", script.id)));
     };
-    if let Err(why) = scenario.rebind(&trace.header.bound) {
-        return Some(Err(why));
+    match binds(&trace.header.bound) {
+        Ok(binds) => drop(scenario.bind(&binds)),
+        Err(why) => return Some(Err(why)),
     }
     let plan = Arc::new(Plan::new(Arc::new(scenario), trace.header.transport));
     let h = &trace.header;
@@ -53,10 +56,22 @@ pub fn walk(trace: &Trace) -> Option<Result<(Arc<Plan>, Walk), String>> {
     Some(Ok((plan, exchange.walk().clone())))
 }
 
+/// What a user bound in place of the fixture's facts, by the tool it stands for.
+///
+/// # Errors
+/// When an entry cannot be read; says which.
+pub fn binds(bound: &Map<String, Value>) -> Result<BTreeMap<String, Bind>, String> {
+    let table = |(tool, table): (&String, &Value)| {
+        let table = table.as_object().ok_or_else(|| format!("what is bound to {tool} is no table"))?;
+        Bind::from_json(table).map(|bind| (tool.clone(), bind)).map_err(|e| format!("what is bound to {tool}: {e}"))
+    };
+    bound.iter().map(table).collect()
+}
+
 /// The patience that was in force when the trace was recorded.
 #[must_use]
 pub fn patience(trace: &Trace) -> Patience {
-    let ms = |name: &str| trace.header.limits.get(name).and_then(serde_json::Value::as_u64).map(Duration::from_millis);
+    let ms = |name: &str| trace.header.limits.get(name).and_then(Value::as_u64).map(Duration::from_millis);
     let default = Patience::default();
     Patience { step: ms("step_ms").unwrap_or(default.step), settle: ms("settle_ms").unwrap_or(default.settle) }
 }
@@ -111,10 +126,7 @@ impl Desk<'_> {
 
     /// The verdict of breaking a requirement, by its effective level.
     fn severity(&self, requirement: &str) -> Verdict {
-        match self.catalogue.get(requirement).map(|r| r.level) {
-            Some(Level::Should) => Verdict::Warn,
-            Some(Level::Must) | None => Verdict::Fail,
-        }
+        severity(self.catalogue.get(requirement).map_or(Level::Must, |r| r.level))
     }
 
     fn error(&self, blame: Blame, expected: &str, found: &str) -> Finding {
@@ -137,8 +149,8 @@ impl Desk<'_> {
     fn findings_of_evidence(&self) -> Vec<Finding> {
         let mut first: BTreeMap<(&str, Party), (usize, usize)> = BTreeMap::new();
         for (i, evidence) in self.evidence.iter().enumerate() {
-            if let Holding::Broken { .. } = evidence.holding {
-                first.entry((&evidence.requirement, evidence.party)).or_insert((i, 0)).1 += 1;
+            if evidence.is_broken() {
+                first.entry((evidence.requirement, evidence.party)).or_insert((i, 0)).1 += 1;
             }
         }
         let mut order: Vec<(usize, usize)> = first.into_values().collect();
@@ -147,24 +159,24 @@ impl Desk<'_> {
     }
 
     fn finding_of(&self, evidence: &Evidence, count: usize) -> Option<Finding> {
-        let Holding::Broken { expected, found, pointer } = &evidence.holding else { return None };
+        let Shown::Broken { expected, found, pointer } = &evidence.verdict else { return None };
         let (verdict, blame) = match self.tests(evidence.party) {
-            true => (self.severity(&evidence.requirement), evidence.party.into()),
+            true => (severity(evidence.level), evidence.party.into()),
             // what the harness itself sends is judged too
             false => (Verdict::Error, Blame::Harness),
         };
         let found = if count > 1 { format!("{found} (and {} more like it)", count - 1) } else { found.clone() };
         Some(Finding {
             verdict,
-            requirement: Some(evidence.requirement.clone()),
+            requirement: Some(evidence.requirement.to_owned()),
             blame,
             event: Some(evidence.event),
-            pointer: pointer.clone(),
+            pointer: (!pointer.is_empty()).then(|| pointer.clone()),
             step: None,
             span: None,
             expected: expected.clone(),
             found,
-            decision: evidence.decision.clone().or_else(|| self.decision(&evidence.requirement)),
+            decision: evidence.decision.map(str::to_owned).or_else(|| self.decision(evidence.requirement)),
             presumed: evidence.presumed,
         })
     }
@@ -174,9 +186,9 @@ impl Desk<'_> {
     }
 
     fn cleared_by_monitors(&self) -> Vec<Cleared> {
-        let held = self.evidence.iter().filter(|e| matches!(e.holding, Holding::Held) && self.tests(e.party));
+        let held = self.evidence.iter().filter(|e| !e.is_broken() && self.tests(e.party));
         held.map(|e| Cleared {
-            requirement: e.requirement.clone(),
+            requirement: e.requirement.to_owned(),
             party: e.party,
             event: e.event,
             presumed: e.presumed,
@@ -185,12 +197,7 @@ impl Desk<'_> {
     }
 
     /// The steps' claims: those that no monitor decides are decided by the step itself.
-    fn claims(
-        &self,
-        walk: &Walk,
-        cleared: &mut Vec<Cleared>,
-        unreached: &mut BTreeMap<String, String>,
-    ) {
+    fn claims(&self, walk: &Walk, cleared: &mut Vec<Cleared>, unreached: &mut BTreeMap<String, String>) {
         for shown in walk.shown.iter().filter(|s| self.tests(s.party)) {
             if monitors::covers(&shown.requirement) {
                 continue;
@@ -244,9 +251,7 @@ impl Desk<'_> {
     }
 
     fn explained(&self, deviation: &Deviation) -> bool {
-        self.evidence.iter().any(|e| {
-            e.event == deviation.event && e.party == deviation.party && matches!(e.holding, Holding::Broken { .. })
-        })
+        self.evidence.iter().any(|e| e.event == deviation.event && e.party == deviation.party && e.is_broken())
     }
 
     fn outcome(&self, plan: &Plan, walk: &Walk, findings: &mut Vec<Finding>) -> Outcome {
@@ -342,12 +347,7 @@ impl Desk<'_> {
         worst.max_by_key(|(i, f)| (f.verdict, std::cmp::Reverse(*i))).map(|(i, _)| i)
     }
 
-    fn checks(
-        &self,
-        findings: &[Finding],
-        cleared: &[Cleared],
-        unreached: BTreeMap<String, String>,
-    ) -> Vec<Check> {
+    fn checks(&self, findings: &[Finding], cleared: &[Cleared], unreached: BTreeMap<String, String>) -> Vec<Check> {
         let mut checks: BTreeMap<String, Check> = BTreeMap::new();
         for one in cleared {
             let check = checks.entry(one.requirement.clone()).or_insert_with(|| Check {
@@ -385,6 +385,14 @@ impl Desk<'_> {
             });
         }
         checks.into_values().collect()
+    }
+}
+
+/// The verdict of breaking something of that level.
+fn severity(level: Level) -> Verdict {
+    match level {
+        Level::Should => Verdict::Warn,
+        Level::Must => Verdict::Fail,
     }
 }
 

@@ -4,6 +4,7 @@
 //! rule of a seat) decides what becomes of a proposal.
 
 pub mod client;
+pub mod dialect;
 pub mod receiver;
 pub mod requestor;
 pub mod rpc;
@@ -15,6 +16,7 @@ pub mod work;
 #[cfg(test)]
 mod play;
 
+pub use dialect::Dialect;
 pub use rpc::Outcome;
 pub use surroundings::Surroundings;
 

@@ -3,6 +3,7 @@
 use super::rpc::{self, Outcome};
 use super::tasks::Status;
 use super::{Effect, Proposal, Route, SessionKey, take_where};
+use crate::spec::methods;
 use crate::wire::{Id, Kind, Message};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -43,8 +44,6 @@ impl Default for Following {
 
 /// No poll comes sooner after the last answer than this, whatever the receiver suggests.
 const SHORTEST_INTERVAL: Duration = Duration::from_millis(5);
-/// Nor later than this.
-const LONGEST_INTERVAL: Duration = Duration::from_secs(3_600);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Role {
@@ -214,10 +213,8 @@ impl Requestor {
     fn learn(&mut self, now: Duration, key: u64, task: &Value, out: &mut Vec<Effect>) {
         let result_at_once = self.following.result_at_once;
         let Some(followed) = self.followed.get_mut(&key) else { return };
-        if let Some(ms) = task.get("pollInterval").and_then(Value::as_f64).filter(|ms| ms.is_finite() && *ms >= 0.0) {
-            followed.interval = Duration::try_from_secs_f64(ms / 1_000.0)
-                .unwrap_or(LONGEST_INTERVAL)
-                .clamp(SHORTEST_INTERVAL, LONGEST_INTERVAL);
+        if let Some(pace) = methods::pace(task) {
+            followed.interval = pace.max(SHORTEST_INTERVAL);
         }
         let status = task.get("status").and_then(Value::as_str).and_then(Status::parse);
         let fetch =

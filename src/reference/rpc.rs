@@ -3,8 +3,7 @@
 use crate::wire::Id;
 use serde_json::{Map, Value, json};
 
-/// The `_meta` key that ties a message to a task (basic/utilities/tasks#related-task-metadata).
-pub const RELATED_TASK: &str = "io.modelcontextprotocol/related-task";
+pub use crate::spec::RELATED_TASK;
 
 /// The text is not JSON.
 pub const PARSE_ERROR: i64 = -32700;
@@ -108,17 +107,4 @@ pub fn relate(object: &mut Value, task: &str) {
 #[must_use]
 pub fn related(object: &Value) -> Option<&str> {
     object.get("_meta")?.get(RELATED_TASK)?.get("taskId")?.as_str()
-}
-
-/// Is there something at this dotted path (a capability such as `tasks.requests.tools.call`)? `null` and `false` are nothing.
-#[must_use]
-pub fn declares(capabilities: &Value, path: &str) -> bool {
-    let mut at = capabilities;
-    for name in path.split('.') {
-        match at.get(name) {
-            Some(next) => at = next,
-            None => return false,
-        }
-    }
-    !matches!(at, Value::Null | Value::Bool(false))
 }

@@ -629,7 +629,11 @@ impl Exchange {
     fn pass(&mut self, id: NodeId) {
         let plan = Arc::clone(&self.plan);
         let reason = match (&plan.nodes[id].kind, &plan.nodes[id].otherwise) {
-            (_, Some(otherwise)) => otherwise.clone(),
+            (NodeKind::Loop(l, _), Some(otherwise))
+                if self.states[id].turns < l.at_least.max(1) || l.ends_with.is_some() =>
+            {
+                otherwise.clone()
+            }
             (NodeKind::Loop(_, body), _) if self.states[id].turns == 0 => {
                 let who = plan.initiator(*body).unwrap_or(Party::Client);
                 format!("the {who} went another way")

@@ -1,10 +1,12 @@
 //! The scenario language: reading, checking and explaining files, and the automaton that plays and watches them.
 
+pub mod bind;
 pub mod binding;
 pub mod diagnostic;
 pub mod exchange;
 #[cfg(test)]
 mod exchange_tests;
+pub mod explain;
 pub mod files;
 pub mod lint;
 pub mod model;
@@ -12,7 +14,9 @@ pub mod parse;
 pub mod pattern;
 pub mod plan;
 pub mod play;
+pub mod seats;
 pub mod source;
+pub mod spelling;
 pub mod walk;
 
 pub use diagnostic::{Diagnostic, Diagnostics};

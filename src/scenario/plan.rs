@@ -247,6 +247,20 @@ impl Plan {
         self.scenario.drive.iter().filter(|a| self.holds(&a.when))
     }
 
+    /// The acts of the course, in the order of the file.
+    pub fn acts(&self) -> impl Iterator<Item = &Act> {
+        self.nodes.iter().filter_map(|n| match &n.kind {
+            Kind::Act(act, _) => Some(act.as_ref()),
+            _ => None,
+        })
+    }
+
+    /// The act with that label.
+    #[must_use]
+    pub fn act(&self, label: &str) -> Option<&Act> {
+        self.acts().find(|act| act.label.as_deref() == Some(label))
+    }
+
     /// What the file asserts of the answer to the request with that label.
     #[must_use]
     pub fn answer_to(&self, label: &str) -> Option<&super::model::Payload> {

@@ -1,8 +1,11 @@
 //! One automaton, three thin adapters: a scenario played as the client, as the server, or watched.
 
-// pub mod own;
+pub mod cast;
+mod gate;
+pub mod host;
+pub mod own;
 pub mod recorder;
-// pub mod watch;
+pub mod watch;
 
 pub use recorder::Recorder;
 

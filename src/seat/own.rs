@@ -1,5 +1,6 @@
 //! The client's and the server's seat: the reference peer proposes, the script disposes, a link carries.
 
+use super::gate::{Gate, Noted};
 use super::{Play, Recorder};
 use crate::reference::{Effect, Engine, Proposal, Route, SessionKey};
 use crate::scenario::play::{Due, Parcel, Ruling, Sending};
@@ -11,12 +12,9 @@ use crate::wire::message::Kind;
 use crate::wire::{Message, Party};
 use bytes::Bytes;
 use serde_json::Value;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::time::Duration;
 use tokio::sync::watch;
-
-/// How long an accepted `notifications/initialized` is waited for before anything else is sent over HTTP.
-const ACCEPTANCE: Duration = Duration::from_secs(5);
 
 /// Plays a scenario with the party that is ours on this end of the link, and gives the events. `interrupted` turns true
 /// when the user wants to stop.
@@ -30,12 +28,9 @@ pub async fn play(play: &Play, engine: &mut dyn Engine, link: Link, interrupted:
         engine,
         link,
         ours,
-        http,
         held: Vec::new(),
         waiting: VecDeque::new(),
-        unaccepted: None,
-        initialize: None,
-        trips: BTreeMap::new(),
+        gate: Gate::new(ours, http),
         session: SessionKey(0),
         gone: None,
         application_done: false,
@@ -58,17 +53,11 @@ struct Stage<'a> {
     engine: &'a mut dyn Engine,
     link: Link,
     ours: Party,
-    http: bool,
     /// Proposals that a later step names.
     held: Vec<Proposal>,
     /// What goes out once `notifications/initialized` is accepted.
     waiting: VecDeque<(SessionKey, Option<Route>, Sending)>,
-    /// The round trip of `notifications/initialized` while it is not accepted, and when that is given up.
-    unaccepted: Option<(u32, Duration)>,
-    /// The round trip of `initialize`.
-    initialize: Option<u32>,
-    /// The round trip of each stream of ours.
-    trips: BTreeMap<StreamId, u32>,
+    gate: Gate,
     session: SessionKey,
     gone: Option<EndReason>,
     application_done: bool,
@@ -101,7 +90,10 @@ impl Stage<'_> {
                 let since = *idle_since.get_or_insert(now);
                 // a client of ours knows at once whether its application is done; a foreign one tells by leaving
                 let lingers = self.ours == Party::Server || !self.application_done;
-                if !lingers || self.engine.idle() && self.ours == Party::Client || now >= since + self.play.patience.step {
+                if !lingers
+                    || self.engine.idle() && self.ours == Party::Client
+                    || now >= since + self.play.patience.step
+                {
                     return EndReason::Finished;
                 }
             }
@@ -124,7 +116,7 @@ impl Stage<'_> {
             wake.extend(exchange.settles_at());
             wake.extend(idle_since.map(|since| since + self.play.patience.step));
             wake.extend(self.engine.wake_at());
-            wake.extend(self.unaccepted.map(|(_, until)| until));
+            wake.extend(self.gate.wake_at());
             let at = wake.into_iter().min().unwrap_or(self.play.cap);
             match self.wait(at).await {
                 Woken::Came(Some(event)) => self.came(event),
@@ -137,9 +129,7 @@ impl Stage<'_> {
                     if self.engine.wake_at().is_some_and(|at| at <= now) {
                         self.engine.wake(now);
                     }
-                    if self.unaccepted.is_some_and(|(_, until)| until <= now) {
-                        self.unaccepted = None;
-                    }
+                    self.gate.tick(now);
                 }
                 Woken::Interrupted => return EndReason::Interrupted,
             }
@@ -179,7 +169,7 @@ impl Stage<'_> {
                 self.dispose(proposal)?;
             }
             changed |= self.held.len() != count;
-            if self.unaccepted.is_none()
+            if self.gate.is_open()
                 && let Some((session, route, sending)) = self.waiting.pop_front()
             {
                 self.send(session, route, sending);
@@ -195,7 +185,7 @@ impl Stage<'_> {
         let message = Message::of(&proposal.message);
         match self.recorder.exchange().propose(&message) {
             Ruling::Send(sending) => {
-                if self.unaccepted.is_some() {
+                if !self.gate.is_open() {
                     self.waiting.push_back((proposal.session, Some(proposal.route), *sending));
                 } else {
                     self.send(proposal.session, Some(proposal.route), *sending);
@@ -215,7 +205,7 @@ impl Stage<'_> {
 
     /// Sends what the script alone wants; gives the time at which it wants to be asked again.
     fn script(&mut self) -> Result<Option<Duration>, EndReason> {
-        while self.engine.idle() && self.unaccepted.is_none() && self.waiting.is_empty() {
+        while self.engine.idle() && self.gate.is_open() && self.waiting.is_empty() {
             match self.recorder.exchange().due() {
                 Due::Send(sending) => {
                     let session = self.session;
@@ -225,7 +215,10 @@ impl Stage<'_> {
                 Due::Wait(at) => return Ok(Some(at)),
                 Due::Nothing => return Ok(None),
                 Due::Fault { step, missing } => {
-                    let how = format!("step {step} is due, nobody proposes it, and the file alone is not enough: {}", missing.why);
+                    let how = format!(
+                        "step {step} is due, nobody proposes it, and the file alone is not enough: {}",
+                        missing.why
+                    );
                     return Err(EndReason::ScenarioFault { how });
                 }
             }
@@ -247,22 +240,17 @@ impl Stage<'_> {
             }
             Parcel::Delete => Order::Delete { session, headers, step },
             Parcel::Listen { resumes } => {
-                let resumes = resumes.and_then(|trip| self.answer_stream(trip));
+                let resumes = resumes.and_then(|trip| self.gate.stream_of(trip));
                 Order::Listen { session, last_event_id: None, resumes, headers, step }
             }
             Parcel::Drop { trip, stream } => {
-                let stream = trip.and_then(|trip| self.answer_stream(trip)).or(stream).unwrap_or(StreamId(0));
+                let stream = trip.and_then(|trip| self.gate.stream_of(trip)).or(stream).unwrap_or(StreamId(0));
                 Order::Drop { session, stream }
             }
             Parcel::CloseStream { request } => Order::CloseStream { session, request },
         };
         let events = self.link.order(order);
         self.came_all(events);
-    }
-
-    /// The stream on which the answers of a round trip come.
-    fn answer_stream(&self, trip: u32) -> Option<StreamId> {
-        self.trips.iter().rev().find(|(_, t)| **t == trip).map(|(s, _)| *s)
     }
 
     fn came_all(&mut self, events: Vec<LinkEvent>) {
@@ -310,56 +298,28 @@ impl Stage<'_> {
 
     /// What the seat itself has to know of an event.
     fn note(&mut self, body: &Body, now: Duration) {
-        match body {
-            Body::StreamOpened { stream, round_trip: Some(trip), .. } => {
-                self.trips.insert(*stream, *trip);
+        match self.gate.note(body, now) {
+            Noted::Nothing => {}
+            Noted::NoServer(how) => {
+                self.gone.get_or_insert(EndReason::NotStarted { how });
             }
-            Body::Message { stream, from, text, .. } if *from == self.ours && self.http && self.ours == Party::Client => {
-                let Some(trip) = self.trips.get(stream).copied() else { return };
-                let message = Message::read(Bytes::from(text.bytes()), &Limits::default());
-                match message.method() {
-                    Some("initialize") => self.initialize = Some(trip),
-                    Some("notifications/initialized") => self.unaccepted = Some((trip, now + ACCEPTANCE)),
-                    _ => {}
-                }
-            }
-            Body::HttpResponse { round_trip, status, body, headers } => {
-                if self.unaccepted.is_some_and(|(trip, _)| trip == *round_trip) {
-                    self.unaccepted = None;
-                    let session = self.session;
-                    let listen =
-                        Order::Listen { session, last_event_id: None, resumes: None, headers: Vec::new(), step: None };
-                    let events = self.link.order(listen);
-                    self.record_all(events);
-                }
-                let content = headers.iter().find(|(n, _)| n.eq_ignore_ascii_case("content-type")).map(|(_, v)| v.as_str());
-                let odd = *status >= 300 || !content.is_some_and(|c| c.contains("json") || c.contains("event-stream"));
-                if self.initialize == Some(*round_trip) && odd && self.ours == Party::Client {
-                    let text = body.as_ref().map(|b| String::from_utf8_lossy(&b.bytes()).into_owned()).unwrap_or_default();
-                    let text: String = text.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(200).collect();
-                    let how = format!("it answered `initialize` with HTTP {status} ({}): {text}", content.unwrap_or("no content type"));
-                    self.gone.get_or_insert(EndReason::NotStarted { how });
-                }
-            }
-            Body::ProcessExited { code, signal, ours: false, .. } => {
-                let how = match (code, signal) {
-                    (Some(code), _) => format!("it exited with code {code}"),
-                    (None, Some(signal)) => format!("it was ended by signal {signal}"),
-                    (None, None) => "it exited".to_owned(),
-                };
-                self.gone = Some(EndReason::Gone { party: self.ours.other(), how });
-            }
-            _ => {}
+        }
+        if let Body::ProcessExited { code, signal, ours: false, .. } = body {
+            let how = match (code, signal) {
+                (Some(code), _) => format!("it exited with code {code}"),
+                (None, Some(signal)) => format!("it was ended by signal {signal}"),
+                (None, None) => "it exited".to_owned(),
+            };
+            self.gone = Some(EndReason::Gone { party: self.ours.other(), how });
         }
     }
 
     fn record_all(&mut self, events: Vec<LinkEvent>) {
+        let now = self.recorder.now();
         for event in events {
             if let LinkWhat::Record(body) = event.what {
-                if let Body::StreamOpened { stream, round_trip: Some(trip), .. } = &body {
-                    self.trips.insert(*stream, *trip);
-                }
-                self.recorder.record(body);
+                self.recorder.record(body.clone());
+                self.gate.note(&body, now);
             }
         }
     }
@@ -377,7 +337,7 @@ impl Stage<'_> {
 }
 
 /// Waits until the flag is raised; for ever if it never is.
-async fn raised(flag: &mut watch::Receiver<bool>) {
+pub(super) async fn raised(flag: &mut watch::Receiver<bool>) {
     if flag.wait_for(|raised| *raised).await.is_err() {
         std::future::pending::<()>().await;
     }

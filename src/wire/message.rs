@@ -3,6 +3,7 @@
 use super::json::{self, Document, Limits, SyntaxError};
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
+use std::sync::Arc;
 
 /// A request id, by text and type: `1`, `1.0` and `"1"` are three different ids.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -112,7 +113,8 @@ pub enum Kind {
 #[derive(Debug, Clone)]
 pub struct Message {
     raw: Bytes,
-    document: Option<Document>,
+    /// Shared, so that a message is cheap to clone.
+    document: Option<Arc<Document>>,
     kind: Kind,
 }
 
@@ -126,7 +128,7 @@ impl Message {
         match json::read(&raw, limits) {
             Ok(document) => {
                 let kind = classify(&document, &raw);
-                Message { raw, document: Some(document), kind }
+                Message { raw, document: Some(Arc::new(document)), kind }
             }
             Err(e) => Message { raw, document: None, kind: Kind::Unreadable(e) },
         }
@@ -153,13 +155,13 @@ impl Message {
     /// The value; `null` if it could not be read.
     #[must_use]
     pub fn value(&self) -> &Value {
-        self.document.as_ref().map_or(&NULL, Document::value)
+        self.document.as_ref().map_or(&NULL, |d| d.value())
     }
 
     /// The document with places and lints, if it could be read.
     #[must_use]
     pub fn document(&self) -> Option<&Document> {
-        self.document.as_ref()
+        self.document.as_deref()
     }
 
     /// The method of a request or notification.
@@ -209,7 +211,7 @@ impl Message {
     /// What a lenient parser would have hidden.
     #[must_use]
     pub fn lints(&self) -> &[json::Lint] {
-        self.document.as_ref().map_or(&[], Document::lints)
+        self.document.as_ref().map_or(&[], |d| d.lints())
     }
 
     /// The bytes of the value at a JSON pointer.

@@ -1,6 +1,7 @@
 //! The application above the client, as data: what it does, and how it answers when it is asked.
 
 use super::super::rpc::{self, Outcome};
+use crate::spec::methods::declared;
 use serde_json::{Map, Value, json};
 use std::time::Duration;
 
@@ -275,7 +276,7 @@ pub(super) fn check(method: &str, params: &Value, capabilities: &Value) -> Resul
         return invalid("`messages` or `maxTokens` is missing");
     }
     let tools = params.get("tools").is_some() || params.get("toolChoice").is_some();
-    if tools && !rpc::declares(capabilities, "sampling.tools") {
+    if tools && !declared(capabilities, "sampling.tools") {
         return invalid("this client did not declare `sampling.tools`");
     }
     Ok(())

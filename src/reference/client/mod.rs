@@ -2,14 +2,20 @@
 
 pub mod application;
 
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may end where it stands")]
+mod tests;
+
 pub use application::{Answers, AppAction, Application, ToElicitation, What};
 
-use super::receiver::{Dialect, Job, Receiver, augmentation};
+use super::dialect::Dialect;
+use super::receiver::{Job, Receiver, augmentation};
 use super::requestor::{Following, Purpose};
 use super::rpc::{self, Outcome};
 use super::tasks::{InMemoryTaskStore, Limits, TaskStore};
 use super::work::Plan;
 use super::{Effect, Engine, Route, SessionKey, Surroundings};
+use crate::spec::methods::{self, declared};
 use crate::spec::{Era, Revision};
 use crate::wire::{Id, Kind, Message};
 use serde_json::{Value, json};
@@ -193,7 +199,7 @@ impl Client {
             let what = action.what.clone();
             self.running = Some(Running::default());
             if matches!(what, What::CallToolAsTask { .. })
-                && !rpc::declares(self.server_capabilities(), "tasks.requests.tools.call")
+                && !declared(self.server_capabilities(), "tasks.requests.tools.call")
             {
                 self.done(json!({ "failure": "the server does not declare tasks.requests.tools.call" }));
                 continue;
@@ -273,10 +279,8 @@ impl Client {
 
     /// Takes one page of a list; all of it, if it was the last.
     fn walk(&mut self, session: SessionKey, method: &str, page: &Value, number: u64) -> Option<Value> {
-        let member = match method {
-            "resources/templates/list" => "resourceTemplates",
-            other => other.split('/').next().unwrap_or_default(),
-        };
+        let revision = self.receiver.peer(session)?.revision;
+        let member = methods::find(revision, method).and_then(|method| method.page).unwrap_or_default();
         let running = self.running.as_mut()?;
         running.pages += 1;
         running.members.extend(page.get(member).and_then(Value::as_array).into_iter().flatten().cloned());
@@ -296,8 +300,8 @@ impl Client {
         let refuse = |code, what: &str| Outcome::error(code, what);
         let params = message.params();
         if self.receiver.is_busy_with(session, id) {
-            let outcome = refuse(rpc::INVALID_REQUEST, "a request with this id is open already");
-            return self.receiver.answer(session, id, &outcome);
+            // a question that was lost with its stream comes again, while the first one came through after all
+            return;
         }
         if !matches!(params, Value::Null | Value::Object(_)) {
             return self.receiver.answer(session, id, &refuse(rpc::INVALID_PARAMS, "`params` is no object"));
@@ -316,7 +320,7 @@ impl Client {
             }
         };
         let Some(peer) = self.receiver.peer(session) else { return };
-        if !rpc::declares(&peer.declared, capability) {
+        if !declared(&peer.declared, capability) {
             let what = format!("this client did not declare `{capability}`");
             return self.receiver.answer(session, id, &refuse(rpc::METHOD_NOT_FOUND, &what));
         }
@@ -327,7 +331,7 @@ impl Client {
             if let Err(refusal) = application::check(method, params, &peer.declared) {
                 return self.receiver.answer(session, id, &refusal);
             }
-            let takes_tasks = peer.revision == Revision::V2025_11_25 && rpc::declares(&peer.declared, leaf);
+            let takes_tasks = peer.revision == Revision::V2025_11_25 && declared(&peer.declared, leaf);
             let as_task = match augmentation(params, takes_tasks) {
                 Ok(as_task) => as_task,
                 Err(error) => return self.receiver.answer(session, id, &Outcome::Error(error)),

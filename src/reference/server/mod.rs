@@ -8,14 +8,15 @@ mod tools;
 #[allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may end where it stands")]
 mod tests;
 
-pub use super::receiver::Dialect;
 pub use tools::{ScriptedAsk, TaskSupport, ToolScript};
 
+use super::dialect::Dialect;
 use super::receiver::{Job, LEVELS, Receiver, augmentation};
 use super::requestor::Following;
 use super::rpc::{self, Outcome};
 use super::tasks::{InMemoryTaskStore, Limits, TaskStore};
 use super::{Effect, Engine, Route, SessionKey, Surroundings};
+use crate::spec::methods::declared;
 use crate::spec::{Era, Revision};
 use crate::wire::json::LintKind;
 use crate::wire::{Id, Kind, Message};
@@ -204,7 +205,7 @@ impl Server {
     fn served(&mut self, now: Duration, session: SessionKey, id: &Id, method: &str, params: &Value) -> Option<Outcome> {
         let empty = || Outcome::Result(json!({}));
         let unknown = || Outcome::error(rpc::METHOD_NOT_FOUND, "this method is unknown or was not declared");
-        let (revision, declared) = self.receiver.peer(session).map(|peer| (peer.revision, peer.declared.clone()))?;
+        let (revision, offered) = self.receiver.peer(session).map(|peer| (peer.revision, peer.declared.clone()))?;
         let needed = match method {
             "tools/list" | "tools/call" => "tools",
             "resources/list" | "resources/templates/list" | "resources/read" => "resources",
@@ -215,7 +216,7 @@ impl Server {
             "completion/complete" if revision > Revision::V2024_11_05 => "completions",
             _ => "",
         };
-        if !needed.is_empty() && !rpc::declares(&declared, needed) {
+        if !needed.is_empty() && !declared(&offered, needed) {
             return Some(unknown());
         }
         let receiver = &mut self.receiver;
@@ -277,8 +278,7 @@ impl Server {
         let Some(tool) = self.tools.iter().find(|tool| tool.name == name && tool.since <= peer.revision) else {
             return invalid("there is no tool with this name");
         };
-        let declared =
-            peer.revision == Revision::V2025_11_25 && rpc::declares(&peer.declared, "tasks.requests.tools.call");
+        let declared = peer.revision == Revision::V2025_11_25 && declared(&peer.declared, "tasks.requests.tools.call");
         let as_task = match augmentation(params, declared) {
             Ok(as_task) => as_task,
             Err(error) => return Some(Outcome::Error(error)),

@@ -5,6 +5,7 @@ use super::super::rpc::{INTERNAL_ERROR, Outcome};
 use super::super::work::{Ask, Plan, Step, error_result, text_result};
 use super::content;
 use crate::spec::Revision;
+use crate::spec::methods::declared;
 use serde_json::{Map, Value, json};
 
 /// Can a tool be called as a task? (`execution.taskSupport`)
@@ -75,7 +76,7 @@ impl Call<'_> {
 
     /// Can the other party carry this method out as a task?
     fn takes_tasks(&self, leaf: &str) -> bool {
-        super::super::rpc::declares(&self.peer.capabilities, leaf)
+        declared(&self.peer.capabilities, leaf)
     }
 }
 

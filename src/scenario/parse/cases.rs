@@ -7,7 +7,7 @@ use super::tree::{Node, What};
 use super::words::{one_of, party, transport, unknown_word};
 use super::{head, steps, words};
 use crate::scenario::diagnostic::{Diagnostics, closest};
-use crate::scenario::model::{Condition, Need, Scenario, Step, StepBody, Verb};
+use crate::scenario::model::{Condition, Need, Scenario, Step, StepBody, Verb, each_step};
 use crate::scenario::pattern::{Pattern, Shape};
 use crate::scenario::source::{Source, Span};
 use crate::spec::Revision;
@@ -299,7 +299,53 @@ pub(super) fn file(source: &Arc<Source>, root: &Node, r: &mut Reader) -> Vec<Sce
         r.found.error("never-played", span, "no case fulfils the `when` of this");
     }
     era_of_opening(file_opening, &revisions, r);
+    unused(root, r);
     all
+}
+
+/// A value that nothing in the file uses is a slip.
+fn unused(root: &Node, r: &mut Reader) {
+    let mut used = BTreeSet::new();
+    references(root, &mut used);
+    let unused: Vec<(String, Span)> =
+        r.given.iter().filter(|(n, _)| !used.contains(*n)).map(|(n, s)| (n.clone(), *s)).collect();
+    for (name, span) in unused {
+        let message = format!("nothing uses `${name}`");
+        match closest(&name, used.iter().map(String::as_str).filter(|u| !r.given.contains_key(*u))) {
+            Some(meant) => {
+                let help = format!("did you mean `{meant}`?");
+                r.found.error_help("unused-value", span, message, help);
+            }
+            None => r.found.error_help("unused-value", span, message, "use it, or remove it"),
+        }
+    }
+}
+
+/// Every name that a text refers to, and every name that a `when` compares.
+fn references(node: &Node, used: &mut BTreeSet<String>) {
+    match &node.what {
+        What::Scalar { text, .. } => references_in(text, used),
+        What::List(items) => items.iter().for_each(|n| references(n, used)),
+        What::Map(entries) => {
+            for (key, value) in entries {
+                references_in(&key.text, used);
+                if let ("when", What::Map(conditions)) = (key.text.as_str(), &value.what) {
+                    used.extend(conditions.iter().map(|(k, _)| k.text.clone()));
+                }
+                references(value, used);
+            }
+        }
+    }
+}
+
+fn references_in(text: &str, used: &mut BTreeSet<String>) {
+    for part in text.split('$').skip(1) {
+        let part = part.strip_prefix('{').unwrap_or(part);
+        let name: String = part.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+        if !name.is_empty() {
+            used.insert(name);
+        }
+    }
 }
 
 fn era_of_opening(opening: Option<&Node>, revisions: &[Revision], r: &mut Reader) {
@@ -424,7 +470,7 @@ fn slug(name: &str) -> String {
 /// A name that is sent as bytes may be given as `{ hex: .. }` or `{ text: .., times: .. }`.
 fn make_bytes(steps: &[Step], given: &mut [(String, Pattern)], found: &mut Diagnostics) {
     let mut names = BTreeSet::new();
-    visit(steps, &mut |step| {
+    each_step(steps, &mut |step| {
         if let StepBody::Act(act) = &step.body
             && let Verb::Sends { bytes } = &act.verb
             && let Shape::Name(path) = &bytes.shape
@@ -435,16 +481,6 @@ fn make_bytes(steps: &[Step], given: &mut [(String, Pattern)], found: &mut Diagn
     for (name, pattern) in given.iter_mut() {
         if names.contains(name) {
             *pattern = self::pattern::bytes(pattern.clone(), found);
-        }
-    }
-}
-
-/// Every step, those in blocks too, in the order of the file.
-pub(super) fn visit(steps: &[Step], f: &mut dyn FnMut(&Step)) {
-    for step in steps {
-        f(step);
-        for inner in step.inner() {
-            visit(inner, f);
         }
     }
 }

@@ -39,3 +39,58 @@ pub fn read(source: &Arc<Source>) -> (Vec<Scenario>, Vec<Diagnostic>) {
     }
     (scenarios, reader.found.into_sorted())
 }
+
+/// Would this, written plainly, be a text (and not null, a number, a boolean or one of YAML's traps)?
+#[must_use]
+pub fn is_text(word: &str) -> bool {
+    matches!(pattern::resolve(word), Ok(serde_json::Value::String(_))) && !tree::is_trap(word)
+}
+
+/// A pattern from a JSON value, as a user writes it in `[bind]`: texts are read as in a scenario file, `<string>` and `$name`
+/// included.
+///
+/// # Errors
+/// What is wrong with it, in one sentence.
+pub fn pattern_of(value: &serde_json::Value) -> Result<super::Pattern, String> {
+    use super::pattern::{Member, Pattern, Shape};
+    use super::source::Span;
+    fn make(value: &serde_json::Value, depth: usize, found: &mut super::Diagnostics) -> Pattern {
+        let span = Span::default();
+        if depth > MAX_DEPTH {
+            found.error("too-large", span, format!("lists and maps nest deeper than {MAX_DEPTH}"));
+            return Pattern { shape: Shape::Any, span };
+        }
+        let shape = match value {
+            serde_json::Value::String(text) => return pattern::scalar(text, false, span, found),
+            serde_json::Value::Array(all) => Shape::Array(all.iter().map(|v| make(v, depth + 1, found)).collect()),
+            serde_json::Value::Object(all) => match (all.len(), all.get("<contains>"), all.get("<each>")) {
+                (1, Some(serde_json::Value::Array(inner)), _) => {
+                    Shape::Contains(inner.iter().map(|v| make(v, depth + 1, found)).collect())
+                }
+                (1, _, Some(inner)) => Shape::Each(Box::new(make(inner, depth + 1, found))),
+                _ => Shape::Object(
+                    all.iter()
+                        .map(|(k, v)| Member {
+                            name: pattern::scalar(k, false, span, found),
+                            value: make(v, depth + 1, found),
+                        })
+                        .collect(),
+                ),
+            },
+            other => Shape::Literal(other.clone()),
+        };
+        Pattern { shape, span }
+    }
+    let mut found = super::Diagnostics::new(&Source::new("", ""));
+    let made = make(value, 0, &mut found);
+    match found.into_sorted().into_iter().next() {
+        None => Ok(made),
+        Some(d) => Err(match d.help {
+            Some(help) => format!("{} ({help})", d.message),
+            None => d.message,
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -244,13 +244,16 @@ fn pieces(text: &str, keep: Option<char>, span: Span, found: &mut Diagnostics) -
     while let Some(i) = rest.find("${") {
         let (before, after) = rest.split_at(i);
         let after = after.get(2..).unwrap_or_default();
-        if let Some(before) = before.strip_suffix('$') {
-            plain.push_str(before);
-            plain.push_str("${");
+        // doubled, a `$` before `{` stands for itself; what is left over begins a name
+        let text_before = before.trim_end_matches('$');
+        let dollars = before.len() - text_before.len() + 1;
+        plain.push_str(text_before);
+        plain.push_str(&"$".repeat(dollars / 2));
+        if dollars.is_multiple_of(2) {
+            plain.push('{');
             rest = after;
             continue;
         }
-        plain.push_str(before);
         let Some((name, behind)) = after.split_once('}') else {
             found.error("bad-name", span, "`${` without `}`");
             return Shape::Any;

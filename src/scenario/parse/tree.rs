@@ -151,7 +151,8 @@ impl Builder<'_> {
             }
             Event::Scalar(text, style, ..) => {
                 let plain = matches!(style, ScalarStyle::Plain);
-                let text = text.into_owned();
+                // where nothing stands the parser says `~`
+                let text = if plain && span.start == span.end { String::new() } else { text.into_owned() };
                 // a key may be judged only when it is known to be one
                 if !self.at_key() && plain {
                     trap(self.found, &text, span);
@@ -299,6 +300,11 @@ fn word(found: &mut Diagnostics, text: &str, span: Span) {
         format!("`{text}` means one thing to some readers of YAML and another to others"),
         format!("write `true`, `false` or `null`, or quote it: \"{text}\""),
     );
+}
+
+/// Is it a word that readers of YAML do not agree on, or a date?
+pub(super) fn is_trap(text: &str) -> bool {
+    WORDS.contains(&text) || is_date(text)
 }
 
 /// What a plain scalar may hide.

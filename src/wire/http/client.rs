@@ -150,6 +150,8 @@ struct Trip {
     listens: bool,
     /// The body of a request was a message that has no answer, or there was none.
     quiet: bool,
+    /// A DELETE: whatever its body is, it is no message.
+    ends: bool,
     sent_session: bool,
     body: Body,
     /// Something was beyond the limit already.
@@ -250,7 +252,7 @@ impl ClientLogic {
     /// A DELETE that ends the session.
     pub fn delete(&mut self, rt: RoundTrip) -> Request {
         let headers = self.headers("", true);
-        self.begin(rt, Trip { quiet: true, sent_session: self.session.is_some(), ..trip(Vec::new()) });
+        self.begin(rt, Trip { quiet: true, ends: true, sent_session: self.session.is_some(), ..trip(Vec::new()) });
         self.compose("DELETE", headers, Bytes::new())
     }
 
@@ -299,7 +301,7 @@ impl ClientLogic {
             }
         }
         let media = media_type(&head.headers);
-        let has_body = !matches!(head.status, 202 | 204 | 205);
+        let has_body = !trip.ends && !matches!(head.status, 202 | 204 | 205);
         trip.body = match media.as_deref() {
             Some(JSON) if has_body => Body::Json(Vec::new()),
             Some(EVENT_STREAM) if has_body => Body::Events(Box::new(Reader::new(self.body_limit))),
@@ -366,7 +368,7 @@ impl ClientLogic {
                 return out;
             }
             Body::Other { status, length } => {
-                if length > 0 {
+                if length > 0 && !trip.ends {
                     let why = format!("expected no body with status {status}, got {length} bytes that are no message");
                     out.push(ClientEvent::NotMcp { rt, why });
                 }
@@ -421,6 +423,7 @@ fn trip(awaiting: Vec<Id>) -> Trip {
         session_refused: false,
         listens: false,
         quiet: false,
+        ends: false,
         sent_session: false,
         body: Body::Unknown,
         cut: false,

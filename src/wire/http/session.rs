@@ -31,6 +31,15 @@ pub(super) enum Origin {
     },
 }
 
+/// An event kept for resumption.
+#[derive(Debug)]
+struct Kept {
+    number: u64,
+    message: Bytes,
+    /// It was written on some connection.
+    written: bool,
+}
+
 #[derive(Debug)]
 struct Stream {
     origin: Origin,
@@ -45,7 +54,7 @@ struct Stream {
     next: u64,
     /// Events below this number are not kept.
     kept_from: u64,
-    kept: VecDeque<(u64, Bytes)>,
+    kept: VecDeque<Kept>,
     quiet_since: Duration,
 }
 
@@ -193,19 +202,24 @@ impl Session {
         if keeps {
             stream.next += 1;
             self.kept_bytes += message.len();
-            stream.kept.push_back((number, message));
+            let written = stream.connection.is_some();
+            stream.kept.push_back(Kept { number, message, written });
             self.kept.push_back(key);
-            self.evict(cx.policy);
+            self.evict(cx);
         }
     }
 
-    fn evict(&mut self, policy: &ServerPolicy) {
-        while self.kept.len() > policy.store_events || self.kept_bytes > policy.store_bytes {
+    fn evict(&mut self, cx: &mut Context<'_>) {
+        while self.kept.len() > cx.policy.store_events || self.kept_bytes > cx.policy.store_bytes {
             let Some(key) = self.kept.pop_front() else { return };
             let Some(stream) = self.streams.get_mut(&key) else { continue };
-            if let Some((number, message)) = stream.kept.pop_front() {
+            if let Some(Kept { number, message, written }) = stream.kept.pop_front() {
                 stream.kept_from = number + 1;
                 self.kept_bytes = self.kept_bytes.saturating_sub(message.len());
+                if !written {
+                    let why = "the event store is full and the client has not come back for it";
+                    cx.out.push(ServerAction::Undeliverable { session: self.key, message, why });
+                }
             }
             self.remove_if_done(key);
         }
@@ -222,7 +236,7 @@ impl Session {
     fn forget(&mut self, key: StreamKey) {
         if let Some(stream) = self.streams.remove(&key) {
             self.kept.retain(|k| *k != key);
-            let bytes: usize = stream.kept.iter().map(|(_, message)| message.len()).sum();
+            let bytes: usize = stream.kept.iter().map(|kept| kept.message.len()).sum();
             self.kept_bytes = self.kept_bytes.saturating_sub(bytes);
         }
     }
@@ -374,8 +388,9 @@ impl Session {
         stream.quiet_since = cx.now;
         let headers = Headers::from_iter([("Content-Type", EVENT_STREAM), ("Cache-Control", "no-cache")]);
         cx.out.push(ServerAction::StartStream { rt, head: ResponseHead { status: 200, headers } });
-        for (number, message) in stream.kept.iter().filter(|(n, _)| *n > number) {
-            let bytes = encode(cx.policy, key, Some(*number), message);
+        for kept in stream.kept.iter_mut().filter(|kept| kept.number > number) {
+            kept.written = true;
+            let bytes = encode(cx.policy, key, Some(kept.number), &kept.message);
             cx.out.push(ServerAction::Write { rt, bytes });
         }
         let (finished, listens) = (stream.finished, stream.listens());

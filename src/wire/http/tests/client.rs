@@ -205,6 +205,11 @@ fn messages_without_answer() {
     assert_eq!(exchange(&mut client, Some(NOTE), &head(200, &[]), "", true), ["accepted 200"]);
     assert_eq!(exchange(&mut client, Some(NOTE), &json_head(), "", true), ["accepted 200"]);
     assert_eq!(exchange(&mut client, None, &head(204, &[]), "", true), ["accepted 204"]);
+    assert_eq!(
+        exchange(&mut client, None, &json_head(), "{}", true),
+        ["accepted 200"],
+        "no message in answer to DELETE"
+    );
     let words = exchange(&mut client, Some(NOTE), &html, "hello", true);
     let why = "not MCP: expected no body with status 200, got 5 bytes that are no message";
     assert_eq!(words, [why, "accepted 200"]);

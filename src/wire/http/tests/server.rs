@@ -381,6 +381,9 @@ fn events_are_kept_within_bounds() {
     }
     assert_eq!(bench.status(get(Some("1-0"))), 400, "a is gone");
     assert!(bench.send(get(Some("1-1"))).contains("data: b||"));
+    bench.logic.dropped(RoundTrip(3));
+    let words: String = ["e", "f", "g", "h"].map(|t| bench.reply(Route::Related(Id::from(1)), t)).concat();
+    assert_eq!(words, "undeliverable e: the event store is full and the client has not come back for it\n");
     let mut bench = Bench::ready(ServerPolicy { store_bytes: 100, ..numbered() }, "2025-11-25");
     bench.send(within(post(PING)));
     bench.reply(Route::Related(Id::from(1)), &"x".repeat(60));

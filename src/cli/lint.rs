@@ -1,0 +1,44 @@
+//! `lint`: checks scenario files.
+
+use super::selection::Selection;
+use crate::run::folder;
+use crate::scenario::diagnostic::Level;
+use crate::scenario::files::{self, Loaded};
+use clap::Args;
+use std::io::IsTerminal as _;
+use std::path::PathBuf;
+
+/// `mcp-interop lint`
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// Folders or files; without any, the scenarios that are built in
+    paths: Vec<PathBuf>,
+    /// Warnings are errors
+    #[arg(long)]
+    strict: bool,
+}
+
+pub(super) fn run(arguments: &Arguments) -> Result<u8, String> {
+    let mut all: Vec<Loaded> = Vec::new();
+    for path in &arguments.paths {
+        all.push(folder::load(path).map_err(|e| e.to_string())?);
+    }
+    if arguments.paths.is_empty() {
+        all.push(Selection { scenarios: Vec::new(), folder: None }.files().unwrap_or_else(|_| files::embedded()));
+    }
+    let colour = std::io::stdout().is_terminal();
+    let (mut errors, mut warnings, mut read, mut scenarios) = (0, 0, 0, 0);
+    for loaded in &all {
+        read += loaded.files;
+        scenarios += loaded.scenarios.len();
+        for diagnostic in &loaded.diagnostics {
+            match diagnostic.level {
+                Level::Error => errors += 1,
+                Level::Warning => warnings += 1,
+            }
+            anstream::println!("{}", diagnostic.render(colour));
+        }
+    }
+    anstream::println!("{read} files, {scenarios} scenarios, {errors} errors, {warnings} warnings");
+    Ok(if errors > 0 || (arguments.strict && warnings > 0) { super::USAGE } else { 0 })
+}

@@ -1,0 +1,36 @@
+//! `list`: the scenarios, with the seats and revisions they hold for.
+
+use super::selection::{Selection, revision};
+use crate::scenario::seats;
+use crate::spec::Revision;
+use crate::spec::catalogue::Catalogue;
+use crate::trace::Transport;
+use clap::Args;
+
+/// `mcp-interop list`
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    selection: Selection,
+    /// Only scenarios that hold for this revision
+    #[arg(long, value_parser = revision)]
+    revision: Option<Revision>,
+}
+
+pub(super) fn run(arguments: &Arguments) -> Result<u8, String> {
+    let scenarios = arguments.selection.load()?;
+    let wanted = |s: &&crate::scenario::Scenario| arguments.revision.is_none_or(|r| s.revisions.contains(&r));
+    let chosen: Vec<_> = scenarios.iter().filter(wanted).collect();
+    let width = chosen.iter().map(|s| s.id.chars().count()).max().unwrap_or(0);
+    for scenario in &chosen {
+        let newest = arguments.revision.or(scenario.revisions.iter().max().copied()).unwrap_or(Revision::DEFAULT);
+        let seats: Vec<&str> = seats::seats(scenario, Catalogue::of(newest)).iter().map(|s| s.as_str()).collect();
+        let on: Vec<&str> = scenario.transports.iter().map(|t| t.as_str()).collect();
+        let on = if on.len() == Transport::ALL.len() { "any transport".to_owned() } else { on.join(", ") };
+        let revisions: Vec<&str> = scenario.revisions.iter().map(|r| r.as_str()).collect();
+        anstream::println!("{:width$}  {}", scenario.id, scenario.title);
+        anstream::println!("{:width$}  seats: {}; {on}; {}", "", seats.join(", "), revisions.join(", "));
+    }
+    anstream::println!("{} scenarios", chosen.len());
+    Ok(0)
+}

@@ -1,0 +1,91 @@
+//! Which scenarios: the options that several subcommands share.
+
+use crate::run::folder;
+use crate::scenario::diagnostic::closest;
+use crate::scenario::files::{self, Loaded};
+use crate::scenario::Scenario;
+use crate::spec::Revision;
+use clap::Args;
+use std::path::PathBuf;
+
+/// The options that choose scenarios.
+#[derive(Debug, Args)]
+pub(super) struct Selection {
+    /// Only scenarios with this id, of this file, or in this area: `tasks/unknown-ids#get`, `tasks/unknown-ids`, `tasks`
+    #[arg(long = "scenario", value_name = "ID")]
+    pub(super) scenarios: Vec<String>,
+    /// A folder (or file) of scenarios of your own, in place of those that are built in
+    #[arg(long = "scenarios", value_name = "PATH")]
+    pub(super) folder: Option<PathBuf>,
+}
+
+/// Reads a revision.
+pub(super) fn revision(text: &str) -> Result<Revision, String> {
+    Revision::parse(text).ok_or_else(|| {
+        let known: Vec<&str> = Revision::ALL.iter().map(|r| r.as_str()).collect();
+        match closest(text, known.iter().copied()) {
+            Some(near) => format!("there is no such revision; did you mean {near}?"),
+            None => format!("there is no such revision; there are {}", known.join(", ")),
+        }
+    })
+}
+
+impl Selection {
+    /// The scenarios that are chosen. Warnings go to standard error.
+    ///
+    /// # Errors
+    /// When a file is wrong (the diagnostics are in the text), or nothing fits.
+    pub(super) fn load(&self) -> Result<Vec<Scenario>, String> {
+        let loaded = self.files()?;
+        if loaded.broken() {
+            let all: Vec<String> = loaded.diagnostics.iter().map(|d| d.render(false)).collect();
+            return Err(format!("the scenarios cannot be read\n\n{}", all.join("\n")));
+        }
+        self.pick(loaded.scenarios)
+    }
+
+    /// All files, with whatever is wrong in them.
+    ///
+    /// # Errors
+    /// When the folder cannot be read.
+    pub(super) fn files(&self) -> Result<Loaded, String> {
+        match &self.folder {
+            Some(path) => folder::load(path).map_err(|e| e.to_string()),
+            None => Ok(files::embedded()),
+        }
+    }
+
+    fn pick(&self, all: Vec<Scenario>) -> Result<Vec<Scenario>, String> {
+        for wanted in &self.scenarios {
+            if !all.iter().any(|s| fits(wanted, &s.id)) {
+                let ids = all.iter().flat_map(|s| [s.id.as_str(), s.id.split('#').next().unwrap_or_default()]);
+                let near = closest(wanted, ids).map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
+                return Err(format!("there is no scenario `{wanted}`{near} (`mcp-interop list` shows them all)"));
+            }
+        }
+        let chosen =
+            all.into_iter().filter(|s| self.scenarios.is_empty() || self.scenarios.iter().any(|w| fits(w, &s.id)));
+        Ok(chosen.collect())
+    }
+}
+
+/// Does an id, a file or an area name a scenario?
+fn fits(wanted: &str, id: &str) -> bool {
+    let rest = id.strip_prefix(wanted.trim_end_matches('/'));
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('#') || rest.starts_with('/'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_area_a_file_or_an_id_names_a_scenario() {
+        for wanted in ["tasks", "tasks/", "tasks/unknown-ids", "tasks/unknown-ids#get"] {
+            assert!(fits(wanted, "tasks/unknown-ids#get"), "{wanted}");
+        }
+        for wanted in ["task", "tasks/unknown", "tasks/unknown-ids#g", "unknown-ids", ""] {
+            assert!(!fits(wanted, "tasks/unknown-ids#get"), "{wanted}");
+        }
+    }
+}

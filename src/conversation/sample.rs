@@ -1,0 +1,210 @@
+//! A small builder of traces for tests: messages one after the other, over stdio or HTTP.
+
+use crate::spec::Revision;
+use crate::trace::record::FORMAT;
+use crate::trace::{Body, Closing, EndReason, Event, Header, Seat, StreamId, StreamKind, Text, Trace, Transport};
+use crate::wire::Party;
+use serde_json::{Map, Value, json};
+
+/// The kinds of event that a complete record has.
+pub(crate) const CAPTURED: [&str; 12] = [
+    "stream-opened",
+    "stream-closed",
+    "http-request",
+    "http-response",
+    "message",
+    "signal",
+    "process-started",
+    "stderr",
+    "process-exited",
+    "action",
+    "saw",
+    "end",
+];
+
+/// A trace in the making.
+#[derive(Debug, Clone)]
+pub(crate) struct Sample {
+    pub(crate) header: Header,
+    pub(crate) events: Vec<Event>,
+    at: u64,
+    trips: u32,
+    streams: u32,
+    session: Option<String>,
+}
+
+impl Sample {
+    pub(crate) fn new(seat: Seat, transport: Transport) -> Sample {
+        let header = Header {
+            format: FORMAT,
+            harness: "test".into(),
+            digests: Map::new(),
+            scenario: None,
+            seat,
+            revision: Revision::V2025_11_25,
+            transport,
+            client: "client".into(),
+            server: "server".into(),
+            choices: Vec::new(),
+            fresh: Map::new(),
+            bound: Map::new(),
+            limits: Map::new(),
+            captured: CAPTURED.iter().map(|k| (*k).to_owned()).collect(),
+        };
+        let mut sample = Sample { header, events: Vec::new(), at: 0, trips: 0, streams: 2, session: None };
+        if transport == Transport::Stdio {
+            for (id, writer, kind) in [(0, Party::Client, StreamKind::Stdin), (1, Party::Server, StreamKind::Stdout)] {
+                sample.push(Body::StreamOpened { stream: StreamId(id), writer, kind, round_trip: None });
+            }
+        }
+        sample
+    }
+
+    pub(crate) fn stdio() -> Sample {
+        Sample::new(Seat::Observer, Transport::Stdio)
+    }
+
+    pub(crate) fn push(&mut self, body: Body) -> u32 {
+        let seq = u32::try_from(self.events.len()).unwrap_or(u32::MAX);
+        self.at += 1000;
+        self.events.push(Event { seq, at: self.at, body });
+        seq
+    }
+
+    pub(crate) fn wait(&mut self, milliseconds: u64) -> &mut Self {
+        self.at += milliseconds * 1000;
+        self
+    }
+
+    fn message(&mut self, stream: StreamId, from: Party, text: &str) -> u32 {
+        self.push(Body::Message {
+            stream,
+            from,
+            text: Text::Plain(text.to_owned()),
+            event_id: None,
+            step: None,
+            breaks: Vec::new(),
+            cut_from: None,
+        })
+    }
+
+    /// The client says it: over stdio on its line, over HTTP in a POST of its own.
+    pub(crate) fn client(&mut self, value: Value) -> u32 {
+        self.client_text(&value.to_string())
+    }
+
+    /// The client says it, to break something on purpose.
+    pub(crate) fn breaking(&mut self, value: Value, requirement: &str) -> u32 {
+        self.breaking_text(&value.to_string(), requirement)
+    }
+
+    pub(crate) fn breaking_text(&mut self, text: &str, requirement: &str) -> u32 {
+        let seq = self.client_text(text);
+        for event in &mut self.events {
+            if let (true, Body::Message { breaks, .. }) = (event.seq == seq, &mut event.body) {
+                breaks.push(requirement.to_owned());
+            }
+        }
+        seq
+    }
+
+    pub(crate) fn client_text(&mut self, text: &str) -> u32 {
+        match self.header.transport {
+            Transport::Stdio => self.message(StreamId(0), Party::Client, text),
+            Transport::Http => {
+                let round_trip = self.trips;
+                self.trips += 1;
+                let mut headers = vec![("Content-Type".to_owned(), "application/json".to_owned())];
+                headers.extend(self.session.clone().map(|s| ("Mcp-Session-Id".to_owned(), s)));
+                self.push(Body::HttpRequest {
+                    round_trip,
+                    method: "POST".into(),
+                    target: "/mcp".into(),
+                    headers,
+                    step: None,
+                });
+                let stream = self.open(Party::Client, StreamKind::Post, round_trip);
+                let seq = self.message(stream, Party::Client, text);
+                self.push(Body::StreamClosed { stream, by: Some(Party::Client), how: Closing::Clean });
+                seq
+            }
+        }
+    }
+
+    pub(crate) fn open(&mut self, writer: Party, kind: StreamKind, round_trip: u32) -> StreamId {
+        let stream = StreamId(self.streams);
+        self.streams += 1;
+        self.push(Body::StreamOpened { stream, writer, kind, round_trip: Some(round_trip) });
+        stream
+    }
+
+    /// The head of a response to the last round trip, and its stream.
+    pub(crate) fn respond(&mut self, status: u16, content: &str, session: Option<&str>) -> StreamId {
+        let round_trip = self.trips.saturating_sub(1);
+        let mut headers = vec![("Content-Type".to_owned(), content.to_owned())];
+        if let Some(session) = session {
+            headers.push(("mcp-session-id".to_owned(), session.to_owned()));
+            self.session = Some(session.to_owned());
+        }
+        self.push(Body::HttpResponse { round_trip, status, headers, body: None });
+        self.open(Party::Server, StreamKind::PostAnswer, round_trip)
+    }
+
+    /// The server says it on that stream.
+    pub(crate) fn on(&mut self, stream: StreamId, value: Value) -> u32 {
+        self.message(stream, Party::Server, &value.to_string())
+    }
+
+    /// The server says it: over stdio on its line, over HTTP as the whole answer to the last POST.
+    pub(crate) fn server(&mut self, value: Value) -> u32 {
+        self.server_text(&value.to_string())
+    }
+
+    pub(crate) fn server_text(&mut self, text: &str) -> u32 {
+        match self.header.transport {
+            Transport::Stdio => self.message(StreamId(1), Party::Server, text),
+            Transport::Http => {
+                let stream = self.respond(200, "application/json", None);
+                let seq = self.message(stream, Party::Server, text);
+                self.push(Body::StreamClosed { stream, by: Some(Party::Server), how: Closing::Clean });
+                seq
+            }
+        }
+    }
+
+    /// The handshake, with those capabilities.
+    pub(crate) fn handshake(&mut self, client: Value, server: Value) -> &mut Self {
+        self.client(json!({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": {
+            "protocolVersion": self.header.revision.as_str(), "capabilities": client,
+            "clientInfo": {"name": "c", "version": "1"}}}));
+        let answer = json!({"jsonrpc": "2.0", "id": 0, "result": {
+            "protocolVersion": self.header.revision.as_str(), "capabilities": server,
+            "serverInfo": {"name": "s", "version": "1"}}});
+        match self.header.transport {
+            Transport::Stdio => {
+                self.server(answer);
+            }
+            Transport::Http => {
+                let stream = self.respond(200, "application/json", Some("session-1"));
+                self.on(stream, answer);
+            }
+        }
+        self.client(json!({"jsonrpc": "2.0", "method": "notifications/initialized"}));
+        if self.header.transport == Transport::Http {
+            self.respond(202, "text/plain", None);
+        }
+        self
+    }
+
+    /// The whole, ended like this.
+    pub(crate) fn ended(&self, reason: EndReason) -> Trace {
+        let mut sample = self.clone();
+        sample.push(Body::End { reason });
+        Trace { header: sample.header, events: sample.events }
+    }
+
+    /// The whole, ended well.
+    pub(crate) fn done(&self) -> Trace {
+        self.ended(EndReason::Finished)
+    }
+}

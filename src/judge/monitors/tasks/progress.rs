@@ -1,0 +1,124 @@
+//! Tasks: progress, which goes on after the CreateTaskResult under the token of the request that created the task.
+
+use crate::conversation::{Said, Task};
+use crate::judge::monitor::{Monitor, Notes, Scene};
+use crate::wire::Id;
+
+/// The rules of progress.
+#[derive(Debug, Default)]
+pub struct Progress;
+
+const TOKEN: &str = "/params/_meta/progressToken";
+
+impl Monitor for Progress {
+    fn requirements(&self) -> &'static [&'static str] {
+        &["tasks.progress.same-token", "tasks.progress.stops-at-terminal", "tasks.progress.token-stays-valid"]
+    }
+
+    fn said(&mut self, scene: &Scene<'_>, index: usize, said: &Said, notes: &mut Notes<'_>) {
+        if said.notifies("notifications/progress") {
+            same(scene, index, said, notes);
+        }
+        if said.is_request() && said.redelivers.is_none() {
+            reused(scene, index, said, notes);
+        }
+    }
+
+    fn end(&mut self, scene: &Scene<'_>, notes: &mut Notes<'_>) {
+        for task in &scene.c.tasks {
+            stops(scene, task, notes);
+        }
+    }
+}
+
+fn token(scene: &Scene<'_>, request: usize) -> Option<Id> {
+    scene.c.get(request)?.message.value().pointer(TOKEN).map(Id::of)
+}
+
+/// A progress notification that names a task has the token of the request that created it.
+fn same(scene: &Scene<'_>, index: usize, said: &Said, notes: &mut Notes<'_>) {
+    let id = "tasks.progress.same-token";
+    let Some(reported) = said.message.params().get("progressToken").map(Id::of) else { return };
+    let of_meta = said.related_task_id().and_then(|named| {
+        scene.c.tasks.iter().find(|t| t.id == named && t.receiver == said.from && !t.creations.is_empty())
+    });
+    let expected = |t: &Id| format!("the token {t} of the request that created the task");
+    if let Some(task) = of_meta {
+        match task.created_by().and_then(|r| token(scene, r)) {
+            Some(token) => {
+                let found = format!("the token {reported}");
+                notes.either(token == reported, id, index, "/params/progressToken", expected(&token), found);
+            }
+            None => {
+                let found = format!("progress under {reported}, and that request had no token");
+                notes.broken(id, index, "/params/progressToken", "no progress: none was asked for", found);
+            }
+        }
+        return;
+    }
+    if let Some(request) = said.progress_of {
+        let after =
+            |t: &&Task| t.creations.iter().any(|c| c.request == request && scene.c.sent_before(c.answer, index));
+        if scene.c.tasks.iter().any(|t| after(&t)) {
+            notes.held(id, index);
+        }
+        return;
+    }
+    // a token that nobody gave, while the only thing under way that could report progress is one task
+    let active = |t: &&Task| {
+        t.receiver == said.from
+            && t.session == said.session
+            && t.creations.iter().any(|c| scene.c.sent_before(c.answer, index))
+            && !t.sightings.iter().any(|s| s.is_terminal() && s.message < index)
+    };
+    let mut tasks = scene.c.tasks.iter().filter(active);
+    if let (Some(task), None) = (tasks.next(), tasks.next())
+        && let Some(token) = task.created_by().and_then(|r| token(scene, r))
+    {
+        let found = format!("the token {reported}, which no request had");
+        notes.broken(id, index, "/params/progressToken", expected(&token), found);
+    }
+}
+
+/// While a task is under way its token is taken.
+fn reused(scene: &Scene<'_>, index: usize, said: &Said, notes: &mut Notes<'_>) {
+    let Some(own) = said.message.value().pointer(TOKEN).map(Id::of) else { return };
+    let under_way = |t: &&Task| {
+        t.requestor() == said.from
+            && t.session == said.session
+            && t.created_by().is_some_and(|r| r < index)
+            && !t.sightings.iter().any(|s| s.is_terminal() && s.message < index)
+            && !t.retrievals.iter().any(|r| scene.c.get(*r).is_some_and(|r| r.answered_by.iter().any(|a| *a < index)))
+    };
+    for task in scene.c.tasks.iter().filter(under_way) {
+        if let Some(token) = task.created_by().and_then(|r| token(scene, r)) {
+            let expected = "a token of its own: this one belongs to a task that is under way";
+            let found = format!("the token {own}");
+            notes.either(own != token, "tasks.progress.token-stays-valid", index, TOKEN, expected, found);
+        }
+    }
+}
+
+/// After its final status a task reports no progress.
+fn stops(scene: &Scene<'_>, task: &Task, notes: &mut Notes<'_>) {
+    let id = "tasks.progress.stops-at-terminal";
+    let Some(request) = task.created_by() else { return };
+    let result = task.retrievals.iter().filter_map(|r| scene.c.get(*r)).flat_map(|r| &r.answered_by).copied();
+    let results = result.filter(|a| scene.c.get(*a).is_some_and(Said::is_result));
+    let ends: Vec<usize> =
+        task.sightings.iter().filter(|s| s.is_terminal()).map(|s| s.message).chain(results).collect();
+    let reports: Vec<usize> = scene
+        .c
+        .iter()
+        .filter(|(_, s)| s.notifies("notifications/progress") && s.progress_of == Some(request))
+        .map(|(i, _)| i)
+        .collect();
+    let late: Vec<usize> =
+        reports.iter().copied().filter(|p| ends.iter().any(|end| scene.c.sent_before(*end, *p))).collect();
+    for report in &late {
+        notes.broken(id, *report, "", "no progress, because the task has ended", "a progress notification");
+    }
+    if let (Some(end), true) = (ends.iter().min(), late.is_empty() && !reports.is_empty()) {
+        notes.held(id, *end);
+    }
+}

@@ -1,0 +1,259 @@
+//! The built-in pair: the reference client and the reference server over in-memory pipes, played from any seat.
+
+use super::RECORDED;
+use crate::fault::Fault;
+use crate::reference::SessionKey;
+use crate::reference::client::{self, Client};
+use crate::reference::server::{self, Server};
+use crate::reference::{Engine, Surroundings};
+use crate::scenario::binding;
+use crate::scenario::exchange::Patience;
+use crate::scenario::plan::Plan;
+use crate::seat::host::Host;
+use crate::seat::{Play, cast, own};
+use crate::spec::Revision;
+use crate::trace::record::{FORMAT, Script};
+use crate::trace::{Header, Seat, Trace, Transport};
+use crate::transport::http_client::{Endpoint, HttpClient, HttpHabits};
+use crate::transport::http_server::{HttpServer, ServerHabits};
+use crate::transport::memory::{self, Acceptor};
+use crate::transport::{Bounds, Link, Numbers, StdioLink};
+use crate::wire::Party;
+use crate::wire::http::ServerPolicy;
+use serde_json::{Map, Value, json};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// How the peers of a pair are set up.
+#[derive(Default)]
+pub struct Deviations {
+    /// What is altered in what the client sends, where it is not ours.
+    pub client: Option<Fault>,
+    /// What is altered in what the server sends, where it is not ours.
+    pub server: Option<Fault>,
+    /// Changes the client's set-up: its policies and dialect.
+    pub client_setup: Option<fn(&mut client::Setup)>,
+    /// Changes the server's set-up.
+    pub server_setup: Option<fn(&mut server::Setup)>,
+}
+
+/// Makes a play of a scenario: with fresh values made from `random`.
+#[must_use]
+pub fn prepare(
+    plan: Arc<Plan>,
+    seat: Seat,
+    revision: Revision,
+    choices: Vec<u8>,
+    random: &mut dyn FnMut() -> u64,
+) -> Play {
+    let fresh = binding::freshen(plan.scenario(), random);
+    Play {
+        plan,
+        seat,
+        revision,
+        choices,
+        fresh,
+        patience: Patience::default(),
+        cap: Duration::from_secs(60),
+        most_events: 10_000,
+    }
+}
+
+/// The header of a play's trace.
+#[must_use]
+pub fn header(play: &Play, client: &str, server: &str, bound: Map<String, Value>) -> Header {
+    let scenario = play.plan.scenario();
+    let ms = |d: Duration| u64::try_from(d.as_millis()).unwrap_or(u64::MAX);
+    let limits =
+        json!({ "step_ms": ms(play.patience.step), "settle_ms": ms(play.patience.settle), "cap_ms": ms(play.cap) });
+    Header {
+        format: FORMAT,
+        harness: env!("CARGO_PKG_VERSION").to_owned(),
+        digests: Map::new(),
+        scenario: Some(Script {
+            id: scenario.id.clone(),
+            file: scenario.source.name.clone(),
+            text: scenario.source.text.clone(),
+        }),
+        seat: play.seat,
+        revision: play.revision,
+        transport: play.plan.transport(),
+        client: client.to_owned(),
+        server: server.to_owned(),
+        choices: play.choices.clone(),
+        fresh: play.fresh.clone(),
+        bound,
+        limits: limits.as_object().cloned().unwrap_or_default(),
+        captured: RECORDED.iter().map(|kind| (*kind).to_owned()).collect(),
+    }
+}
+
+/// The reference client for a play.
+#[must_use]
+pub fn client_of(play: &Play, surroundings: Surroundings, change: Option<fn(&mut client::Setup)>) -> Client {
+    let application = cast::application(&play.plan, &play.fresh);
+    let mut setup = client::Setup::new(surroundings, application).offering(play.revision);
+    if let Some(change) = change {
+        change(&mut setup);
+    }
+    Client::new(setup)
+}
+
+/// The reference server for a play, with the tools that the scenario needs and the server has not.
+#[must_use]
+pub fn server_of(play: &Play, surroundings: Surroundings, change: Option<fn(&mut server::Setup)>) -> Server {
+    let mut setup = server::Setup::new(surroundings);
+    if let Some(change) = change {
+        change(&mut setup);
+    }
+    let mut server = Server::new(setup);
+    for tool in cast::tools(&play.plan, &play.fresh) {
+        if !server.has_tool(&tool)
+            && let Some(script) = cast::tool_script(&play.plan, &play.fresh, &tool)
+        {
+            server.scripted(&tool, script);
+        }
+    }
+    server
+}
+
+/// Plays a scenario in memory from the given seat, with the other party (or both) as embedded peers. Runs on a
+/// current-thread runtime; under a paused clock no real time passes.
+pub async fn play(play: &Play, deviations: Deviations, seed: u64) -> Trace {
+    let client = client_of(play, Surroundings::fixed(seed), deviations.client_setup);
+    let server = server_of(play, Surroundings::fixed(seed ^ 0x5e5e), deviations.server_setup);
+    let (stop, stopped) = watch::channel(false);
+    let (near, far) = ends(play.plan.transport(), play.seat);
+    let events = match play.seat {
+        Seat::Client => {
+            let host = tokio::spawn(hosted(Box::new(server), deviations.server).run(far, stopped.clone()));
+            let mut engine = client;
+            let events = own::play(play, &mut engine, near, stopped).await;
+            finish(stop, host).await;
+            events
+        }
+        Seat::Server => {
+            let mut foreign = hosted(Box::new(client), deviations.client);
+            foreign.saw = far.feed();
+            let host = tokio::spawn(foreign.run(near, stopped.clone()));
+            let mut engine = server;
+            let events = own::play(play, &mut engine, far, stopped).await;
+            finish(stop, host).await;
+            events
+        }
+        Seat::Observer => Vec::new(),
+    };
+    Trace { header: header(play, "mcp-interop", "mcp-interop", Map::new()), events }
+}
+
+/// The client's and the server's end of a connection in memory. The numbers of streams and round trips of the party that
+/// is ours are shared with nobody: what the other end counts is never recorded.
+pub(super) fn ends(transport: Transport, seat: Seat) -> (Link, Link) {
+    let numbers = Numbers::default();
+    match transport {
+        Transport::Stdio => stdio_ends(&numbers, seat),
+        Transport::Http => http_ends(&numbers, seat),
+    }
+}
+
+/// The client's and the server's end of a stdio connection in memory.
+fn stdio_ends(numbers: &Numbers, seat: Seat) -> (Link, Link) {
+    let (near, far) = memory::pipes();
+    let end = |party, pipes| {
+        let numbers = if seat.ours() == Some(party) { numbers.clone() } else { Numbers::default() };
+        Link::Stdio(StdioLink::new(party, SessionKey(0), pipes, &numbers, Bounds::default()))
+    };
+    (end(Party::Client, near), end(Party::Server, far))
+}
+
+/// The client's and the server's end of an HTTP connection in memory.
+fn http_ends(numbers: &Numbers, seat: Seat) -> (Link, Link) {
+    let (connector, acceptor) = memory::network();
+    let of = |party| if seat.ours() == Some(party) { numbers.clone() } else { Numbers::default() };
+    let habits = HttpHabits { listens: true, resumes: true, headers: Vec::new() };
+    let endpoint = Endpoint::memory(connector);
+    let client = HttpClient::new(endpoint, SessionKey(0), habits, &of(Party::Client), Bounds::default());
+    (Link::HttpClient(Box::new(client)), http_server(acceptor, &of(Party::Server)))
+}
+
+/// The reference server's end over HTTP.
+fn http_server(acceptor: Acceptor, numbers: &Numbers) -> Link {
+    let mut surroundings = Surroundings::fixed(7);
+    let entropy = move || surroundings.bits().to_be_bytes();
+    let policy = ServerPolicy { json_answers: true, retry: Some(500), ..ServerPolicy::default() };
+    let habits = ServerHabits::default();
+    Link::HttpServer(Box::new(HttpServer::new(
+        acceptor,
+        policy,
+        entropy,
+        SessionKey(0),
+        habits,
+        numbers,
+        Bounds::default(),
+    )))
+}
+
+fn hosted(engine: Box<dyn Engine>, fault: Option<Fault>) -> Host {
+    let mut host = Host::honest(engine);
+    host.fault = fault;
+    host
+}
+
+pub(super) async fn finish(stop: watch::Sender<bool>, host: tokio::task::JoinHandle<()>) {
+    // an embedded peer that is gone already needs no telling
+    let _ = stop.send(true);
+    let _ = host.await;
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use super::*;
+
+    #[test]
+    fn trial() {
+        let loaded = crate::scenario::files::embedded();
+        for scenario in loaded.scenarios {
+            for transport in scenario.transports.clone() {
+                if !scenario.revisions.contains(&Revision::DEFAULT) {
+                    continue;
+                }
+                let plan = Arc::new(Plan::new(Arc::new(scenario.clone()), transport));
+                let mut n = 3;
+                for seat in
+                    crate::scenario::seats::seats(&scenario, crate::spec::catalogue::Catalogue::of(Revision::DEFAULT))
+                {
+                    let play_ = prepare(Arc::clone(&plan), seat, Revision::DEFAULT, vec![], &mut || {
+                        n += 1;
+                        n
+                    });
+                    let rt =
+                        tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
+                    let trace = rt.block_on(play(&play_, Deviations::default(), 1));
+                    let j = crate::judge::judge(&trace);
+                    println!(
+                        "=== {seat} {transport} {} {:?} {:?} {:?}",
+                        play_.plan.scenario().id,
+                        j.verdict,
+                        j.outcome,
+                        trace.end()
+                    );
+                    for f in &j.findings {
+                        println!("   FINDING {f:?}");
+                    }
+                    for c in &j.checks {
+                        if c.reason.is_some() {
+                            println!("   NOT {} {:?}", c.requirement, c.reason);
+                        }
+                    }
+                    if std::env::var("V").is_ok_and(|v| play_.plan.scenario().id.contains(&v)) {
+                        for e in &trace.events {
+                            println!("{}", serde_json::to_string(e).unwrap());
+                        }
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,230 @@
+//! What a server offers, asked before anything is played against it: capabilities, tools, prompts, resources, session.
+
+use crate::reference::{Route, SessionKey, client};
+use crate::scenario::Scenario;
+use crate::scenario::model::Needed;
+use crate::spec::{Revision, methods};
+use crate::trace::Transport;
+use crate::trace::event::{Body, StreamId};
+use crate::transport::{Link, LinkWhat, Order, SendOrder};
+use crate::wire::json::Limits;
+use crate::wire::message::{self, Kind};
+use crate::wire::{Id, Message, Party};
+use bytes::Bytes;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// How long one answer may take.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// At most so many pages of a list are read.
+const MOST_PAGES: usize = 100;
+
+/// What a server offers.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Offer {
+    /// The revision it agreed to.
+    pub version: String,
+    /// Its capabilities.
+    pub capabilities: Value,
+    /// Its name and version, as it says.
+    pub server: String,
+    /// The names of its tools.
+    pub tools: Vec<String>,
+    /// The names of its prompts.
+    pub prompts: Vec<String>,
+    /// The URIs of its resources.
+    pub resources: Vec<String>,
+    /// Does it assign a session id (over HTTP)?
+    pub session: bool,
+}
+
+impl Offer {
+    /// What a scenario needs and this server has not, in one sentence; `None` if nothing is missing.
+    #[must_use]
+    pub fn lacks(&self, scenario: &Scenario, revision: Revision, transport: Transport) -> Option<String> {
+        let ours = client::capabilities(revision);
+        let names = crate::scenario::binding::Bindings::new(scenario, &serde_json::Map::new());
+        scenario.needs.iter().find_map(|need| match (&need.what, need.party) {
+            (Needed::Capability(path), Party::Server) => (!methods::declared(&self.capabilities, path))
+                .then(|| format!("the server does not declare the capability {path}")),
+            (Needed::Capability(path), Party::Client) => {
+                (!methods::declared(&ours, path)).then(|| format!("the client has no capability {path} in {revision}"))
+            }
+            (Needed::Tool(name), _) => {
+                let name = names.text(name);
+                (!self.tools.contains(&name)).then(|| format!("the server has no tool {name}, and none is bound"))
+            }
+            (Needed::Prompt(name), _) => {
+                let name = names.text(name);
+                (!self.prompts.contains(&name)).then(|| format!("the server has no prompt {name}"))
+            }
+            (Needed::Resource(uri), _) => {
+                let uri = names.text(uri);
+                (!self.resources.contains(&uri)).then(|| format!("the server has no resource {uri}"))
+            }
+            (Needed::Session, _) => {
+                (transport == Transport::Http && !self.session).then(|| "the server assigns no session id".to_owned())
+            }
+        })
+    }
+}
+
+/// Asks a server what it offers, in a session of its own.
+///
+/// # Errors
+/// What went wrong, in one sentence.
+pub async fn survey(mut link: Link, revision: Revision) -> Result<Offer, String> {
+    let mut asker = Asker { link: &mut link, next: 0, trips: BTreeMap::new(), session: false, how_gone: None };
+    let offer = asker.survey(revision).await;
+    if link.transport() == Transport::Http {
+        link.order(Order::Delete { session: SessionKey(0), headers: Vec::new(), step: None });
+    }
+    link.order(Order::EndInput);
+    link.finish(Duration::from_secs(2)).await;
+    offer
+}
+
+struct Asker<'a> {
+    link: &'a mut Link,
+    next: i64,
+    trips: BTreeMap<StreamId, u32>,
+    session: bool,
+    how_gone: Option<String>,
+}
+
+impl Asker<'_> {
+    async fn survey(&mut self, revision: Revision) -> Result<Offer, String> {
+        let params = json!({
+            "protocolVersion": revision.as_str(),
+            "capabilities": client::capabilities(revision),
+            "clientInfo": { "name": "mcp-interop", "version": env!("CARGO_PKG_VERSION") },
+        });
+        let result = self.ask("initialize", params).await?;
+        let version = result.get("protocolVersion").and_then(Value::as_str);
+        let version = version.ok_or("its answer to `initialize` has no protocolVersion")?.to_owned();
+        self.link.order(Order::Version { session: SessionKey(0), version: version.clone() });
+        self.say(&message::notification("notifications/initialized", None));
+        if self.link.transport() == Transport::Http {
+            self.accepted().await;
+        }
+        let capabilities = result.get("capabilities").cloned().unwrap_or_else(|| json!({}));
+        let info = |member: &str| result.pointer(member).and_then(Value::as_str).unwrap_or("?").to_owned();
+        let server = format!("{} {}", info("/serverInfo/name"), info("/serverInfo/version"));
+        let mut lists: Vec<Vec<String>> = Vec::new();
+        for (capability, method, page, member) in [
+            ("tools", "tools/list", "tools", "name"),
+            ("prompts", "prompts/list", "prompts", "name"),
+            ("resources", "resources/list", "resources", "uri"),
+        ] {
+            let names = match methods::declared(&capabilities, capability) {
+                true => self.list(method, page, member).await?,
+                false => Vec::new(),
+            };
+            lists.push(names);
+        }
+        let mut lists = lists.into_iter();
+        let mut next = || lists.next().unwrap_or_default();
+        let (tools, prompts, resources) = (next(), next(), next());
+        Ok(Offer { version, capabilities, server, tools, prompts, resources, session: self.session })
+    }
+
+    async fn list(&mut self, method: &str, page: &str, member: &str) -> Result<Vec<String>, String> {
+        let mut names = Vec::new();
+        let mut cursor: Option<Value> = None;
+        for _ in 0..MOST_PAGES {
+            let params = cursor.take().map_or_else(|| json!({}), |cursor| json!({ "cursor": cursor }));
+            let result = self.ask(method, params).await?;
+            let items = result.get(page).and_then(Value::as_array).cloned().unwrap_or_default();
+            names.extend(items.iter().filter_map(|item| item.get(member)?.as_str().map(str::to_owned)));
+            match result.get("nextCursor") {
+                Some(next) if next.is_string() => cursor = Some(next.clone()),
+                _ => return Ok(names),
+            }
+        }
+        Err(format!("its {method} has more than {MOST_PAGES} pages"))
+    }
+
+    fn say(&mut self, message: &Value) {
+        let bytes = Bytes::from(message.to_string());
+        let events = self.link.order(Order::Send(SendOrder::new(SessionKey(0), Route::Unrelated, bytes)));
+        for event in events {
+            if let LinkWhat::Record(Body::StreamOpened { stream, round_trip: Some(trip), .. }) = event.what {
+                self.trips.insert(stream, trip);
+            }
+        }
+    }
+
+    /// Waits until the last notification is accepted, or for a while.
+    async fn accepted(&mut self) {
+        let Some(trip) = self.trips.values().max().copied() else { return };
+        let waited = async {
+            while let Some(event) = self.link.next().await {
+                if matches!(event.what, LinkWhat::Record(Body::HttpResponse { round_trip, .. }) if round_trip == trip) {
+                    return;
+                }
+            }
+        };
+        // a server that never accepts it shows that in the plays
+        let _ = tokio::time::timeout(PATIENCE, waited).await;
+    }
+
+    async fn ask(&mut self, method: &str, params: Value) -> Result<Value, String> {
+        self.next += 1;
+        let id = Id::Integer(self.next);
+        self.say(&message::request(&id, method, Some(params)));
+        let deadline = tokio::time::Instant::now() + PATIENCE;
+        loop {
+            let Ok(event) = tokio::time::timeout_at(deadline, self.link.next()).await else {
+                return Err(format!("it did not answer `{method}` within {} s", PATIENCE.as_secs()));
+            };
+            let Some(event) = event else {
+                let how = self.how_gone.take().unwrap_or_else(|| "it closed the connection".to_owned());
+                return Err(format!("{how} before it answered `{method}`"));
+            };
+            let LinkWhat::Record(body) = event.what else { continue };
+            match body {
+                Body::HttpResponse { status, headers, body, .. } => {
+                    self.session |= headers.iter().any(|(n, _)| n.eq_ignore_ascii_case("mcp-session-id"));
+                    if status >= 300 {
+                        let text = body.map(|b| String::from_utf8_lossy(&b.bytes()).into_owned()).unwrap_or_default();
+                        let text: String = text.split_whitespace().collect::<Vec<_>>().join(" ");
+                        let text: String = text.chars().take(200).collect();
+                        return Err(format!("it answered `{method}` with HTTP {status} {text}"));
+                    }
+                }
+                Body::ProcessExited { code, signal, .. } => {
+                    self.how_gone = Some(match (code, signal) {
+                        (Some(code), _) => format!("it exited with code {code}"),
+                        (None, Some(signal)) => format!("it was ended by signal {signal}"),
+                        (None, None) => "it exited".to_owned(),
+                    });
+                }
+                Body::StreamClosed { how: crate::trace::Closing::Cut(why), .. } => {
+                    return Err(format!("the connection broke before it answered `{method}`: {why}"));
+                }
+                Body::Message { from: Party::Server, text, .. } => {
+                    let message = Message::read(Bytes::from(text.bytes()), &Limits::default());
+                    match message.kind() {
+                        Kind::Result { id: Some(came) } if *came == id => return Ok(message.result().clone()),
+                        Kind::Error { id: Some(came) } if *came == id => {
+                            return Err(format!("it answered `{method}` with the error {}", message.error()));
+                        }
+                        Kind::Request { id, method } if method == "ping" => {
+                            let answer = message::result(id, json!({}));
+                            self.say(&answer);
+                        }
+                        Kind::Unreadable(why) => {
+                            let shown: String = String::from_utf8_lossy(message.raw()).chars().take(120).collect();
+                            return Err(format!(
+                                "in place of an answer to `{method}` it wrote {shown:?}, which is no JSON ({why})"
+                            ));
+                        }
+                        _ => {}
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! The parts of a play: what the reference client does, and which tool the reference server offers, from the scenario.
+
+use crate::reference::client::{AppAction, Application, ToElicitation, What};
+use crate::reference::server::{ScriptedAsk, TaskSupport, ToolScript};
+use crate::scenario::binding::Bindings;
+use crate::scenario::model::{Act, Action, Doing, Needed, Verb};
+use crate::scenario::plan::Plan;
+use crate::wire::Party;
+use serde_json::{Map, Value, json};
+
+/// What the application above the client does in this scenario.
+#[must_use]
+pub fn application(plan: &Plan, fresh: &Map<String, Value>) -> Application {
+    let mut application = Application::default();
+    for action in plan.actions() {
+        let mut env = Bindings::new(plan.scenario(), fresh);
+        if let Doing::WhenAsked { step } = &action.what {
+            application.answers.after = action.after.unwrap_or_default();
+            let asked = plan.act(step);
+            if let Some(result) = plan.answer_to(step).and_then(|p| p.result.as_ref())
+                && let Ok(Some(result)) = env.fill(result, None)
+            {
+                match asked.map(|a| &a.verb) {
+                    Some(Verb::Requests { method }) if method == "sampling/createMessage" => {
+                        application.answers.sampling = result;
+                    }
+                    _ => application.answers.elicitation.extend(elicited(&result)),
+                }
+            }
+            continue;
+        }
+        if let Some(what) = doing(plan, action, &mut env) {
+            application.actions.push(AppAction {
+                what,
+                sees: action.sees.clone(),
+                once: action.once.clone(),
+                collects: action.collects.clone(),
+            });
+        }
+    }
+    application
+}
+
+fn elicited(result: &Value) -> Option<ToElicitation> {
+    match result.get("action")?.as_str()? {
+        "accept" => {
+            Some(result.get("content").map_or(ToElicitation::AcceptFilled, |c| ToElicitation::Accept(c.clone())))
+        }
+        "decline" => Some(ToElicitation::Decline),
+        "cancel" => Some(ToElicitation::Cancel),
+        _ => None,
+    }
+}
+
+fn doing(plan: &Plan, action: &Action, env: &mut Bindings) -> Option<What> {
+    match &action.what {
+        Doing::CallTool { step } | Doing::CallToolAsTask { step } => {
+            let params = params_of(plan.act(step)?, env);
+            let name = params.get("name")?.as_str()?.to_owned();
+            let arguments = params.get("arguments").cloned();
+            let progress_token = params.pointer("/_meta/progressToken").cloned();
+            let label = step.clone();
+            Some(match &action.what {
+                Doing::CallToolAsTask { .. } => {
+                    let ttl = params.pointer("/task/ttl").and_then(Value::as_u64);
+                    What::CallToolAsTask { label, name, arguments, ttl, progress_token }
+                }
+                _ => What::CallTool { label, name, arguments, progress_token },
+            })
+        }
+        Doing::List { method, step } => Some(What::List { label: step.clone(), method: env.text(method) }),
+        Doing::ListEverything { method } => Some(What::ListEverything { method: env.text(method) }),
+        // the modern era's; its reference peers are not built yet
+        Doing::Listen { .. } | Doing::WhenAsked { .. } => None,
+    }
+}
+
+/// The params of a step, as far as the file alone says them.
+fn params_of(act: &Act, env: &mut Bindings) -> Value {
+    use crate::scenario::pattern::Shape;
+    let Some(pattern) = &act.payload.params else { return json!({}) };
+    if let Ok(Some(params)) = env.fill(pattern, None) {
+        return params;
+    }
+    let parts = match &pattern.shape {
+        Shape::Overlay(parts) => parts.as_slice(),
+        _ => std::slice::from_ref(pattern),
+    };
+    let mut params = json!({});
+    for part in parts {
+        match &part.shape {
+            Shape::Object(members) => {
+                for member in members {
+                    if let Ok(Some(value)) = env.fill(&member.value, None) {
+                        params[env.text(&member.name)] = value;
+                    }
+                }
+            }
+            _ => {
+                if let Ok(Some(Value::Object(object))) = env.fill(part, None) {
+                    for (name, value) in object {
+                        params[name] = value;
+                    }
+                }
+            }
+        }
+    }
+    params
+}
+
+/// The tools that a scenario needs of its server, by name.
+#[must_use]
+pub fn tools(plan: &Plan, fresh: &Map<String, Value>) -> Vec<String> {
+    let env = Bindings::new(plan.scenario(), fresh);
+    let mut names = Vec::new();
+    for need in &plan.scenario().needs {
+        if let (Party::Server, Needed::Tool(name)) = (need.party, &need.what) {
+            names.push(env.text(name));
+        }
+    }
+    names
+}
+
+/// What a tool that the reference server does not know has to do, so that the scenario can be played: it asks what the file
+/// has the server request after the call, and ends with what the file has it answer.
+#[must_use]
+pub fn tool_script(plan: &Plan, fresh: &Map<String, Value>, tool: &str) -> Option<ToolScript> {
+    let mut env = Bindings::new(plan.scenario(), fresh);
+    let mut called = false;
+    let mut as_task = false;
+    let mut asks = Vec::new();
+    let mut answer = None;
+    for act in plan.acts() {
+        match (act.party, &act.verb) {
+            (Party::Client, Verb::Requests { method }) if method == "tools/call" => {
+                let params = params_of(act, &mut env);
+                if params.get("name").and_then(Value::as_str) == Some(tool) {
+                    called = true;
+                    as_task |= params.get("task").is_some();
+                }
+            }
+            (Party::Server, Verb::Requests { method }) if called && !method.starts_with("tasks/") => {
+                asks.push(ScriptedAsk { method: method.clone(), params: params_of(act, &mut env) });
+            }
+            (Party::Server, Verb::Answers { .. }) if called => {
+                let p = &act.payload;
+                if let Some(Ok(Some(result))) = p.result.as_ref().map(|r| env.fill(r, Some(&json!({}))))
+                    && result.get("content").is_some()
+                {
+                    answer = Some(result);
+                } else if let Some(Ok(Some(error))) = p.error.as_ref().map(|e| env.fill(e, None)) {
+                    answer = Some(json!({ "error": error }));
+                }
+            }
+            _ => {}
+        }
+    }
+    called.then(|| ToolScript {
+        task_support: if as_task { TaskSupport::Optional } else { TaskSupport::Forbidden },
+        asks,
+        answer: answer.unwrap_or_else(|| json!({ "content": [] })),
+    })
+}

@@ -1,0 +1,93 @@
+//! The order that a client over HTTP has to keep at the beginning: nothing after `notifications/initialized` before it is
+//! accepted.
+
+use crate::trace::event::{Body, StreamId};
+use crate::wire::json::Limits;
+use crate::wire::{Message, Party};
+use bytes::Bytes;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// How long the acceptance of `notifications/initialized` is waited for.
+const ACCEPTANCE: Duration = Duration::from_secs(5);
+
+/// Watches the beginning of a session of a client of ours over HTTP. For everybody else it is always open.
+#[derive(Debug)]
+pub(super) struct Gate {
+    applies: bool,
+    trips: BTreeMap<StreamId, u32>,
+    initialize: Option<u32>,
+    unaccepted: Option<(u32, Duration)>,
+}
+
+/// What an event means for the beginning.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Noted {
+    /// Nothing.
+    Nothing,
+    /// `initialize` was answered with something that is no MCP; in words.
+    NoServer(String),
+}
+
+impl Gate {
+    pub(super) fn new(ours: Party, http: bool) -> Gate {
+        let applies = ours == Party::Client && http;
+        Gate { applies, trips: BTreeMap::new(), initialize: None, unaccepted: None }
+    }
+
+    /// May anything be sent?
+    pub(super) fn is_open(&self) -> bool {
+        self.unaccepted.is_none()
+    }
+
+    /// When waiting ends in any case.
+    pub(super) fn wake_at(&self) -> Option<Duration> {
+        self.unaccepted.map(|(_, until)| until)
+    }
+
+    /// Tells it the time.
+    pub(super) fn tick(&mut self, now: Duration) {
+        if self.wake_at().is_some_and(|until| until <= now) {
+            self.unaccepted = None;
+        }
+    }
+
+    /// The latest stream of a round trip: the one its answers come on, if there is one already.
+    pub(super) fn stream_of(&self, trip: u32) -> Option<StreamId> {
+        self.trips.iter().rev().find(|(_, t)| **t == trip).map(|(s, _)| *s)
+    }
+
+    /// Tells it what was recorded.
+    pub(super) fn note(&mut self, body: &Body, now: Duration) -> Noted {
+        match body {
+            Body::StreamOpened { stream, round_trip: Some(trip), .. } => {
+                self.trips.insert(*stream, *trip);
+            }
+            Body::Message { stream, from: Party::Client, text, .. } if self.applies => {
+                let Some(trip) = self.trips.get(stream).copied() else { return Noted::Nothing };
+                match Message::read(Bytes::from(text.bytes()), &Limits::default()).method() {
+                    Some("initialize") => self.initialize = Some(trip),
+                    Some("notifications/initialized") => self.unaccepted = Some((trip, now + ACCEPTANCE)),
+                    _ => {}
+                }
+            }
+            Body::HttpResponse { round_trip, status, headers, body } if self.applies => {
+                if self.unaccepted.is_some_and(|(trip, _)| trip == *round_trip) {
+                    self.unaccepted = None;
+                    return Noted::Nothing;
+                }
+                let content = headers.iter().find(|(n, _)| n.eq_ignore_ascii_case("content-type"));
+                let content = content.map_or("no content type", |(_, v)| v.as_str());
+                let mcp = *status < 300 && (content.contains("json") || content.contains("event-stream"));
+                if self.initialize == Some(*round_trip) && !mcp {
+                    let text = body.as_ref().map(|b| String::from_utf8_lossy(&b.bytes()).into_owned());
+                    let words: Vec<String> = text.unwrap_or_default().split_whitespace().map(str::to_owned).collect();
+                    let text: String = words.join(" ").chars().take(200).collect();
+                    return Noted::NoServer(format!("it answered `initialize` with HTTP {status}, {content}: {text}"));
+                }
+            }
+            _ => {}
+        }
+        Noted::Nothing
+    }
+}

@@ -1,0 +1,81 @@
+//! The observer's seat: a link between two parties that are not ours, recorded and followed.
+
+use super::own::raised;
+use super::{Play, Recorder};
+use crate::trace::event::{Body, EndReason, Event};
+use crate::transport::{Link, LinkWhat};
+use crate::wire::Party;
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// Follows a play between two parties until its course is complete and the client has left, or nothing comes of it any
+/// more.
+pub async fn watch(play: &Play, mut link: Link, mut interrupted: watch::Receiver<bool>) -> Vec<Event> {
+    let mut recorder = Recorder::new(play.exchange());
+    let mut gone: Option<(Party, String)> = None;
+    let mut finished_at = None;
+    let reason = loop {
+        recorder.tick();
+        let now = recorder.now();
+        let finished = recorder.exchange().finished();
+        if finished && finished_at.is_none() {
+            finished_at = Some(now);
+        }
+        // a complete course lingers until the client leaves: its application may still be busy with what it got
+        let lingers = finished_at.is_some_and(|at| now < at + play.patience.step);
+        let due = recorder.exchange().due_at();
+        if finished && (gone.is_some() || !lingers) {
+            break EndReason::Finished;
+        }
+        if let (Some((party, how)), false) = (&gone, finished) {
+            break EndReason::Gone { party: *party, how: how.clone() };
+        }
+        if !finished && due.is_some_and(|due| now >= due) || now >= play.cap || recorder.len() >= play.most_events {
+            break EndReason::Deadline;
+        }
+        let mut wake: Vec<Duration> = vec![play.cap];
+        wake.extend(due.filter(|_| !finished));
+        wake.extend(finished_at.map(|at| at + play.patience.step));
+        wake.extend(recorder.exchange().settles_at());
+        let until = recorder.instant(wake.into_iter().min().unwrap_or(play.cap));
+        tokio::select! {
+            biased;
+            () = raised(&mut interrupted) => break EndReason::Interrupted,
+            event = link.next() => match event {
+                None => {
+                    gone.get_or_insert((Party::Client, "it closed the connection".to_owned()));
+                }
+                Some(event) => match event.what {
+                    LinkWhat::Record(body) => {
+                        gone = gone.or_else(|| leaves(&body));
+                        recorder.record(body);
+                    }
+                    LinkWhat::SessionClosed => {
+                        gone.get_or_insert((Party::Client, "it ended the session".to_owned()));
+                    }
+                    LinkWhat::SessionOpened => {}
+                },
+            },
+            () = tokio::time::sleep_until(until) => {}
+        }
+    };
+    let events = recorder.end(reason);
+    link.finish(Duration::from_secs(2)).await;
+    events
+}
+
+/// Who has left with this event, and how.
+fn leaves(body: &Body) -> Option<(Party, String)> {
+    match body {
+        Body::StreamClosed { stream: _, by: Some(party), how } => {
+            use crate::trace::event::Closing;
+            match how {
+                // over HTTP streams come and go
+                Closing::Clean => None,
+                Closing::Cut(why) | Closing::Bound(why) => Some((*party, why.clone())),
+            }
+        }
+        Body::ProcessExited { party, ours: false, .. } => Some((*party, "it exited".to_owned())),
+        _ => None,
+    }
+}
