@@ -6,7 +6,7 @@ use crate::trace::{Body, EndReason, Seat, StreamKind, Trace, Transport};
 use crate::wire::Party;
 use serde_json::{Value, json};
 
-pub(super) const NAMES: [&str; 5] = ["tour", "refusals", "undeclared", "unlisted", "http"];
+pub(super) const NAMES: [&str; 6] = ["tour", "refusals", "undeclared", "unlisted", "http", "sessionless"];
 
 /// The trace with that name.
 pub(super) fn trace(name: &str) -> Trace {
@@ -17,6 +17,7 @@ pub(super) fn trace(name: &str) -> Trace {
         "undeclared" => undeclared(),
         "unlisted" => unlisted(),
         "http" => http(),
+        "sessionless" => sessionless(),
         other => panic!("there is no stored trace {other}"),
     }
 }
@@ -284,6 +285,17 @@ fn http() -> Trace {
     t.wait(150).client(request(n(7), "tasks/get", json!({"taskId": "h1"})));
     t.server(result(n(7), task("h1", "completed", 3)));
     t.done()
+}
+
+/// The same from a server that gives its callers no session ids, and so cannot tell them apart.
+fn sessionless() -> Trace {
+    let mut trace = http();
+    for event in &mut trace.events {
+        if let Body::HttpRequest { headers, .. } | Body::HttpResponse { headers, .. } = &mut event.body {
+            headers.retain(|(name, _)| !name.eq_ignore_ascii_case("mcp-session-id"));
+        }
+    }
+    trace
 }
 
 /// The tour, ended early by another reason, for what must stay silent then.
