@@ -5,6 +5,7 @@ use crate::judge::evidence::Shown;
 use crate::judge::monitor::{Monitor, Notes, Scene};
 use crate::spec::methods;
 use crate::trace::{Closing, EndReason};
+use crate::wire::json::LintKind;
 use crate::wire::{Id, Kind, Party};
 use serde_json::Value;
 use std::collections::{HashMap, HashSet};
@@ -100,7 +101,7 @@ fn echoes(scene: &Scene<'_>, index: usize, said: &Said, notes: &mut Notes<'_>) {
     let meant = said.meant_for.and_then(|m| scene.c.get(m));
     // what was malformed on purpose may be answered with whatever id could be read of it, or with none
     let provoked = |(i, s): (usize, &Said)| {
-        s.session == said.session && s.from == said.to() && scene.deliberate(s) && !scene.valid(i)
+        s.session == said.session && s.from == said.to() && scene.deliberate(s) && (!scene.valid(i) || doubled(s))
     };
     if scene.c.iter().take(index).any(provoked) {
         return;
@@ -126,6 +127,11 @@ fn echoes(scene: &Scene<'_>, index: usize, said: &Said, notes: &mut Notes<'_>) {
             notes.broken(id, index, "", "the id of a request", "none");
         }
     }
+}
+
+/// Does a name occur twice in it? The schemas cannot see that.
+fn doubled(said: &Said) -> bool {
+    said.message.lints().iter().any(|l| l.kind == LintKind::DuplicateKey)
 }
 
 fn error(scene: &Scene<'_>, index: usize, said: &Said, notes: &mut Notes<'_>) {
