@@ -2,6 +2,7 @@
 
 pub mod embedded;
 pub mod folder;
+pub mod foreign;
 pub mod pair;
 pub mod server;
 pub mod summary;

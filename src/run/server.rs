@@ -156,9 +156,8 @@ fn ready(
 async fn survey_of<S: Servers>(servers: &mut S, transport: Transport, revision: Revision) -> Result<Offer, Closed> {
     let (link, held) = servers.open(transport).await?;
     let offer = survey::survey(link, revision).await;
-    let stderr = servers.stderr();
     servers.close(held).await;
-    offer.map_err(|what| Closed { what, stderr })
+    offer.map_err(|what| Closed { what, stderr: servers.stderr() })
 }
 
 async fn one<S: Servers>(

@@ -5,6 +5,7 @@ use crate::judge::evidence::Shown;
 use crate::judge::monitor::{Monitor, Notes, Scene};
 use crate::spec::methods;
 use crate::trace::{Closing, EndReason};
+use crate::wire::json::LintKind;
 use crate::wire::{Id, Kind, Party};
 use serde_json::Value;
 use std::collections::{HashMap, HashSet};
@@ -99,7 +100,7 @@ fn echoes(scene: &Scene<'_>, index: usize, said: &Said, notes: &mut Notes<'_>) {
     }
     let meant = said.meant_for.and_then(|m| scene.c.get(m));
     // what was malformed on purpose may be answered with whatever id could be read of it, or with none
-    let provoked = |s: &Said| s.session == said.session && s.from == said.to() && scene.deliberate(s);
+    let provoked = |s: &Said| s.session == said.session && s.from == said.to() && scene.deliberate(s) && malformed(s);
     if scene.c.said.iter().take(index).any(provoked) {
         return;
     }
@@ -124,6 +125,13 @@ fn echoes(scene: &Scene<'_>, index: usize, said: &Said, notes: &mut Notes<'_>) {
             notes.broken(id, index, "", "the id of a request", "none");
         }
     }
+}
+
+/// Is it more than a well-formed request with something wrong in it?
+fn malformed(said: &Said) -> bool {
+    let doubled = said.message.lints().iter().any(|l| l.kind == LintKind::DuplicateKey);
+    let clean = matches!(said.message.kind(), Kind::Request { id: Id::Text(_) | Id::Integer(_), .. });
+    doubled || !clean || said.part.is_some()
 }
 
 fn error(scene: &Scene<'_>, index: usize, said: &Said, notes: &mut Notes<'_>) {
@@ -239,8 +247,19 @@ fn garbled(scene: &Scene<'_>, index: usize, said: &Said) -> bool {
     })
 }
 
-/// Did the receiver have time: the deadline passed, or it went on to say something that came after?
+/// Did the receiver have time: the deadline passed, it went on to say something that came after, or it sent a whole response
+/// without an answer?
 fn had_the_chance(scene: &Scene<'_>, index: usize, said: &Said) -> bool {
+    let responded = said.from == Party::Client
+        && said.round_trip.and_then(|r| scene.c.round_trips.get(&r)).is_some_and(|trip| {
+            trip.content_type.as_deref() == Some("application/json") && trip.status.is_some_and(|s| s < 300)
+        })
+        && scene.c.streams.values().any(|s| {
+            s.writer == said.to() && s.round_trip == said.round_trip && matches!(s.closed, Some((_, Closing::Clean)))
+        });
+    if responded {
+        return true;
+    }
     match scene.c.end {
         Some(EndReason::Deadline) => true,
         Some(EndReason::Finished) => scene.c.iter().skip(index).any(|(i, s)| {

@@ -62,3 +62,8 @@ pub fn run(c: &Conversation, header: &Header) -> Vec<Evidence> {
     }
     notes.finish()
 }
+
+#[cfg(test)]
+mod stored;
+#[cfg(test)]
+mod tests;
