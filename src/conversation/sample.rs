@@ -31,6 +31,11 @@ pub(crate) struct Sample {
     trips: u32,
     streams: u32,
     session: Option<String>,
+    /// The server gives no session id.
+    pub(crate) stateless: bool,
+    /// Over HTTP: the round trips of requests, by id, and the listening stream.
+    requests: Vec<(Value, u32)>,
+    listening: Option<StreamId>,
 }
 
 impl Sample {
@@ -51,7 +56,17 @@ impl Sample {
             limits: Map::new(),
             captured: CAPTURED.iter().map(|k| (*k).to_owned()).collect(),
         };
-        let mut sample = Sample { header, events: Vec::new(), at: 0, trips: 0, streams: 2, session: None };
+        let mut sample = Sample {
+            header,
+            events: Vec::new(),
+            at: 0,
+            trips: 0,
+            streams: 2,
+            session: None,
+            stateless: false,
+            requests: Vec::new(),
+            listening: None,
+        };
         if transport == Transport::Stdio {
             for (id, writer, kind) in [(0, Party::Client, StreamKind::Stdin), (1, Party::Server, StreamKind::Stdout)] {
                 sample.push(Body::StreamOpened { stream: StreamId(id), writer, kind, round_trip: None });
@@ -123,6 +138,10 @@ impl Sample {
                     headers,
                     step: None,
                 });
+                let value: Value = serde_json::from_str(text).unwrap_or_default();
+                if let (Some(id), true) = (value.get("id"), value.get("method").is_some()) {
+                    self.requests.push((id.clone(), round_trip));
+                }
                 let stream = self.open(Party::Client, StreamKind::Post, round_trip);
                 let seq = self.message(stream, Party::Client, text);
                 self.push(Body::StreamClosed { stream, by: Some(Party::Client), how: Closing::Clean });
@@ -138,9 +157,29 @@ impl Sample {
         stream
     }
 
+    /// The stream that the client listens on, opened when it is first needed.
+    fn listen(&mut self) -> StreamId {
+        if let Some(stream) = self.listening {
+            return stream;
+        }
+        let round_trip = self.trips;
+        self.trips += 1;
+        let headers: Vec<(String, String)> =
+            self.session.clone().map(|s| ("Mcp-Session-Id".to_owned(), s)).into_iter().collect();
+        self.push(Body::HttpRequest { round_trip, method: "GET".into(), target: "/mcp".into(), headers, step: None });
+        let headers = vec![("content-type".to_owned(), "text/event-stream".to_owned())];
+        self.push(Body::HttpResponse { round_trip, status: 200, headers, body: None });
+        let stream = self.open(Party::Server, StreamKind::Get, round_trip);
+        self.listening = Some(stream);
+        stream
+    }
+
     /// The head of a response to the last round trip, and its stream.
     pub(crate) fn respond(&mut self, status: u16, content: &str, session: Option<&str>) -> StreamId {
-        let round_trip = self.trips.saturating_sub(1);
+        self.respond_to(self.trips.saturating_sub(1), status, content, session)
+    }
+
+    fn respond_to(&mut self, round_trip: u32, status: u16, content: &str, session: Option<&str>) -> StreamId {
         let mut headers = vec![("Content-Type".to_owned(), content.to_owned())];
         if let Some(session) = session {
             headers.push(("mcp-session-id".to_owned(), session.to_owned()));
@@ -164,7 +203,17 @@ impl Sample {
         match self.header.transport {
             Transport::Stdio => self.message(StreamId(1), Party::Server, text),
             Transport::Http => {
-                let stream = self.respond(200, "application/json", None);
+                let value: Value = serde_json::from_str(text).unwrap_or_default();
+                let asked = value.get("id").and_then(|id| self.requests.iter().rfind(|(i, _)| i == id)).map(|r| r.1);
+                let round_trip = match asked {
+                    _ if value.get("method").is_some() => {
+                        let stream = self.listen();
+                        return self.message(stream, Party::Server, text);
+                    }
+                    Some(round_trip) => round_trip,
+                    None => self.trips.saturating_sub(1),
+                };
+                let stream = self.respond_to(round_trip, 200, "application/json", None);
                 let seq = self.message(stream, Party::Server, text);
                 self.push(Body::StreamClosed { stream, by: Some(Party::Server), how: Closing::Clean });
                 seq
@@ -185,7 +234,8 @@ impl Sample {
                 self.server(answer);
             }
             Transport::Http => {
-                let stream = self.respond(200, "application/json", Some("session-1"));
+                let session = (!self.stateless).then_some("session-1");
+                let stream = self.respond(200, "application/json", session);
                 self.on(stream, answer);
             }
         }

@@ -38,7 +38,8 @@ pub fn lines(trace: &Trace, judgement: &Judgement, columns: usize) -> Vec<Line> 
     let columns = columns.max(NARROWEST);
     let pen = Pen::new(columns, notes);
     let mut out = vec![pen.names(trace)];
-    let last = judgement.findings.iter().map(|finding| place(&rows, finding.event)).max();
+    let places: Vec<usize> = judgement.findings.iter().map(|finding| place(&rows, finding.event)).collect();
+    let last = places.iter().copied().max();
     let (head, tail) = shown(rows.len(), focus, last);
     let mut hidden = 0;
     for (i, row) in rows.iter().enumerate() {
@@ -51,7 +52,7 @@ pub fn lines(trace: &Trace, judgement: &Judgement, columns: usize) -> Vec<Line> 
             hidden = 0;
         }
         let here: Vec<(usize, &Finding)> =
-            judgement.findings.iter().enumerate().filter(|(_, f)| place(&rows, f.event) == i).collect();
+            judgement.findings.iter().enumerate().filter(|(n, _)| places.get(*n) == Some(&i)).collect();
         out.push(pen.row(row, here.iter().map(|(_, f)| f.verdict).max()));
         for (n, finding) in here {
             out.push(pen.caption(n + 1, finding));

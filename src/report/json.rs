@@ -3,6 +3,7 @@
 use super::detail::address;
 use super::exit::exit_code;
 use super::reading::event;
+use super::terminal::transports;
 use crate::judge::{Finding, Verdict};
 use crate::run::{Played, Results, Summary};
 use crate::scenario::source::Source;
@@ -26,6 +27,7 @@ pub fn json(results: &Results, summary: &Summary, strict: bool) -> Value {
             "seat": results.seat,
             "peer": results.peer,
             "revision": results.revision,
+            "transports": transports(results),
             "strict": strict,
             "interrupted": results.interrupted,
         },

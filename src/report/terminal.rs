@@ -17,6 +17,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// Lines of a peer's standard error at most.
 const STDERR_LINES: usize = 12;
+/// Findings of one play at most, unless verbose.
+const FINDINGS: usize = 20;
 /// Reasons for what was not exercised, in the last line, at most.
 const REASONS: usize = 5;
 /// Columns for a verdict.
@@ -35,15 +37,15 @@ pub fn terminal(results: &Results, summary: &Summary, strict: bool, style: &Styl
     page.finish()
 }
 
+/// The transports of a run.
+pub(crate) fn transports(results: &Results) -> BTreeSet<Transport> {
+    let played = results.played.iter().map(|p| p.trace.header.transport);
+    let skipped = results.skipped.iter().map(|s| s.transport);
+    played.chain(skipped).chain(results.troubles.iter().map(|t| t.transport)).collect()
+}
+
 fn header(page: &mut Page, results: &Results) {
-    let transports: BTreeSet<Transport> = results
-        .played
-        .iter()
-        .map(|p| p.trace.header.transport)
-        .chain(results.skipped.iter().map(|s| s.transport))
-        .chain(results.troubles.iter().map(|t| t.transport))
-        .collect();
-    let transports: Vec<&str> = transports.into_iter().map(Transport::as_str).collect();
+    let transports: Vec<&str> = transports(results).into_iter().map(Transport::as_str).collect();
     let role = match results.seat.ours() {
         Some(ours) => format!("{} under test, the {ours}'s seat is ours", ours.other()),
         None => "client and server under test, watched".into(),
@@ -141,6 +143,14 @@ fn play(page: &mut Page, played: &Played, style: &Style, known: &mut HashMap<Lik
     let mut in_full = false;
     for (i, finding) in judgement.findings.iter().enumerate() {
         let n = i + 1;
+        if i >= FINDINGS && !style.verbose {
+            let rest = judgement.findings.len() - i;
+            page.pieces(
+                2,
+                &[(Tone::Faint, &format!("... {rest} more; --verbose shows them, and so does the JSON report"))],
+            );
+            break;
+        }
         if let (Some((first, as_number)), false) = (known.get(&likeness(finding)), style.verbose) {
             let head = format!("{n}. {}", finding.verdict);
             let text = format!(", {}: as finding {as_number} of {}: ", finding.blame, escape(first));

@@ -8,7 +8,7 @@ pub mod server;
 pub mod summary;
 pub mod surroundings;
 pub mod survey;
-// pub mod traces;
+pub mod traces;
 
 pub use summary::Summary;
 

@@ -72,3 +72,149 @@ impl Trace {
         }
     }
 }
+
+/// One line of a record, the line feed included.
+fn line(value: &impl Serialize) -> String {
+    // nothing in a record can fail to be JSON: every map has text for keys
+    let mut line = serde_json::to_string(value).unwrap_or_default();
+    line.push('\n');
+    line
+}
+
+/// The first line of a record on disk, the line feed included.
+#[must_use]
+pub fn header_line(header: &Header) -> String {
+    line(header)
+}
+
+/// The line of one event on disk, the line feed included.
+#[must_use]
+pub fn event_line(event: &Event) -> String {
+    line(event)
+}
+
+/// The form on disk: the header, then one event a line.
+#[must_use]
+pub fn write(trace: &Trace) -> String {
+    let mut text = header_line(&trace.header);
+    for event in &trace.events {
+        text.push_str(&event_line(event));
+    }
+    text
+}
+
+/// A record that was read.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Reading {
+    /// It, as far as it goes.
+    pub trace: Trace,
+    /// Where and how it breaks off, if it does.
+    pub cut: Option<Cut>,
+}
+
+/// Where a record breaks off.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cut {
+    /// The line, from 1: the damaged last one, or the one that is missing.
+    pub line: usize,
+    /// What is missing, without a full stop.
+    pub reason: String,
+}
+
+/// A text that is no record.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RecordError {
+    /// There is nothing in it.
+    #[error("line 1: the record is empty; it should begin with a header")]
+    Empty,
+    /// The first line is no header.
+    #[error("line 1: this is no header of a run record: {0}")]
+    Header(String),
+    /// It was written by a newer version.
+    #[error(
+        "line 1: the record has format {found}, and this version reads formats 1 to {FORMAT}; a newer version can read it"
+    )]
+    Format {
+        /// Its format.
+        found: u64,
+    },
+    /// A line in the middle is no event.
+    #[error("line {line}: this is no event of a run record: {reason}")]
+    Event {
+        /// The line, from 1.
+        line: usize,
+        /// What is wrong.
+        reason: String,
+    },
+    /// An event is not where it should be.
+    #[error(
+        "line {line}: the event has the number {found}, and {expected} was expected; lines are missing or not in order"
+    )]
+    Order {
+        /// The line, from 1.
+        line: usize,
+        /// Its number.
+        found: u32,
+        /// The number after that of the event before.
+        expected: u32,
+    },
+}
+
+/// Reads the form on disk. A record that breaks off (the writer was killed) is read as far as it goes, and [`Reading::cut`]
+/// says where.
+///
+/// # Errors
+/// When the text is no record, or is damaged elsewhere than at its end.
+pub fn read(text: &str) -> Result<Reading, RecordError> {
+    read_lines(text.lines())
+}
+
+/// Like [`read`], from lines without their line feeds.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_lines<L: AsRef<str>>(lines: impl IntoIterator<Item = L>) -> Result<Reading, RecordError> {
+    let mut lines = lines.into_iter().enumerate().filter(|(_, l)| !l.as_ref().trim().is_empty()).peekable();
+    let Some((_, first)) = lines.next() else { return Err(RecordError::Empty) };
+    let header = header(first.as_ref())?;
+    let mut trace = Trace { header, events: Vec::new() };
+    let mut last = 1;
+    while let Some((number, text)) = lines.next() {
+        last = number + 1;
+        let event: Event = match serde_json::from_str(text.as_ref()) {
+            Ok(event) => event,
+            Err(why) if lines.peek().is_none() && why.is_eof() => {
+                let reason = "the last line is only the beginning of an event".to_owned();
+                return Ok(Reading { trace, cut: Some(Cut { line: last, reason }) });
+            }
+            Err(why) => return Err(RecordError::Event { line: last, reason: why.to_string() }),
+        };
+        let expected = u32::try_from(trace.events.len()).unwrap_or(u32::MAX);
+        if event.seq != expected {
+            return Err(RecordError::Order { line: last, found: event.seq, expected });
+        }
+        if trace.end().is_some() {
+            let reason = "nothing comes after the end".to_owned();
+            return Err(RecordError::Event { line: last, reason });
+        }
+        trace.events.push(event);
+    }
+    let missing = || Cut { line: last + 1, reason: "the event that says how the play ended is missing".to_owned() };
+    let cut = trace.end().is_none().then(missing);
+    Ok(Reading { trace, cut })
+}
+
+fn header(text: &str) -> Result<Header, RecordError> {
+    let value: Value = serde_json::from_str(text).map_err(|e| RecordError::Header(e.to_string()))?;
+    // first the format: what else a newer header holds need not be known
+    match value.get("format").and_then(Value::as_u64) {
+        Some(found) if found == 0 || found > u64::from(FORMAT) => return Err(RecordError::Format { found }),
+        Some(_) => {}
+        None => return Err(RecordError::Header("the member `format` with a number is missing".into())),
+    }
+    serde_json::from_value(value).map_err(|e| RecordError::Header(e.to_string()))
+}
+
+#[cfg(test)]
+#[path = "record_tests.rs"]
+mod tests;

@@ -5,7 +5,6 @@ use crate::judge::evidence::Shown;
 use crate::judge::monitor::{Monitor, Notes, Scene};
 use crate::spec::methods;
 use crate::trace::{Closing, EndReason};
-use crate::wire::json::LintKind;
 use crate::wire::{Id, Kind, Party};
 use serde_json::Value;
 use std::collections::{HashMap, HashSet};
@@ -100,8 +99,10 @@ fn echoes(scene: &Scene<'_>, index: usize, said: &Said, notes: &mut Notes<'_>) {
     }
     let meant = said.meant_for.and_then(|m| scene.c.get(m));
     // what was malformed on purpose may be answered with whatever id could be read of it, or with none
-    let provoked = |s: &Said| s.session == said.session && s.from == said.to() && scene.deliberate(s) && malformed(s);
-    if scene.c.said.iter().take(index).any(provoked) {
+    let provoked = |(i, s): (usize, &Said)| {
+        s.session == said.session && s.from == said.to() && scene.deliberate(s) && !scene.valid(i)
+    };
+    if scene.c.iter().take(index).any(provoked) {
         return;
     }
     let refused = scene.c.status_of(said).is_some_and(|s| s >= 400) && said.from == Party::Server;
@@ -125,13 +126,6 @@ fn echoes(scene: &Scene<'_>, index: usize, said: &Said, notes: &mut Notes<'_>) {
             notes.broken(id, index, "", "the id of a request", "none");
         }
     }
-}
-
-/// Is it more than a well-formed request with something wrong in it?
-fn malformed(said: &Said) -> bool {
-    let doubled = said.message.lints().iter().any(|l| l.kind == LintKind::DuplicateKey);
-    let clean = matches!(said.message.kind(), Kind::Request { id: Id::Text(_) | Id::Integer(_), .. });
-    doubled || !clean || said.part.is_some()
 }
 
 fn error(scene: &Scene<'_>, index: usize, said: &Said, notes: &mut Notes<'_>) {

@@ -6,18 +6,20 @@ use crate::trace::{Body, EndReason, Seat, StreamKind, Trace, Transport};
 use crate::wire::Party;
 use serde_json::{Value, json};
 
-pub(super) const NAMES: [&str; 6] = ["tour", "refusals", "undeclared", "unlisted", "http", "sessionless"];
+pub(super) const NAMES: [&str; 7] =
+    ["tour", "tour-over-http", "refusals", "undeclared", "unlisted", "http", "stateless"];
 
 /// The trace with that name.
 pub(super) fn trace(name: &str) -> Trace {
     match name {
-        "tour" => tour(|id| json!(id)),
-        "tour-with-text-ids" => tour(|id| json!(format!("id-{id}"))),
+        "tour" => tour(Transport::Stdio, |id| json!(id)),
+        "tour-over-http" => tour(Transport::Http, |id| json!(id)),
+        "tour-with-text-ids" => tour(Transport::Stdio, |id| json!(format!("id-{id}"))),
         "refusals" => refusals(),
         "undeclared" => undeclared(),
         "unlisted" => unlisted(),
         "http" => http(),
-        "sessionless" => sessionless(),
+        "stateless" => stateless(),
         other => panic!("there is no stored trace {other}"),
     }
 }
@@ -67,8 +69,8 @@ fn server_capabilities() -> Value {
     json!({"tools": {"listChanged": true}, "tasks": {"list": {}, "cancel": {}, "requests": {"tools": {"call": {}}}}})
 }
 
-fn tour(id: impl Fn(u32) -> Value) -> Trace {
-    let mut t = Sample::stdio();
+fn tour(over: Transport, id: impl Fn(u32) -> Value) -> Trace {
+    let mut t = Sample::new(Seat::Observer, over);
     let a = "io.modelcontextprotocol/model-immediate-response";
     t.handshake(client_capabilities(), server_capabilities());
     t.client(request(id(1), "tools/list", json!({})));
@@ -287,15 +289,14 @@ fn http() -> Trace {
     t.done()
 }
 
-/// The same from a server that gives its callers no session ids, and so cannot tell them apart.
-fn sessionless() -> Trace {
-    let mut trace = http();
-    for event in &mut trace.events {
-        if let Body::HttpRequest { headers, .. } | Body::HttpResponse { headers, .. } = &mut event.body {
-            headers.retain(|(name, _)| !name.eq_ignore_ascii_case("mcp-session-id"));
-        }
-    }
-    trace
+/// A server over HTTP that knows neither sessions nor callers.
+fn stateless() -> Trace {
+    let mut t = Sample::new(Seat::Observer, Transport::Http);
+    t.stateless = true;
+    t.handshake(json!({}), json!({"tools": {}, "tasks": {"requests": {"tools": {"call": {}}}}}));
+    t.client(request(json!(1), "tools/call", json!({"name": "both", "task": {}})));
+    t.server(result(json!(1), json!({"task": task("s1", "working", 0)})));
+    t.done()
 }
 
 /// The tour, ended early by another reason, for what must stay silent then.

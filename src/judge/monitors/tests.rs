@@ -6,7 +6,7 @@ use crate::fault::replay::{Replayed, replay};
 use crate::fault::{Fault, Trigger};
 use crate::judge::evidence::Shown;
 use crate::spec::{Catalogue, Revision};
-use crate::trace::{EndReason, Trace};
+use crate::trace::{EndReason, Seat, Trace};
 use std::collections::BTreeSet;
 
 fn faults() -> Vec<Fault> {
@@ -50,8 +50,21 @@ fn event_of(c: &Conversation, trigger: &Trigger) -> Option<u32> {
 #[test]
 fn honest_traces_break_nothing() {
     for name in stored::NAMES.iter().chain(&["tour-with-text-ids"]) {
-        assert_eq!(broken(&stored::trace(name)), Vec::<String>::new(), "{name}");
+        for trace in seats(&stored::trace(name)) {
+            assert_eq!(broken(&trace), Vec::<String>::new(), "{name} as {}", trace.header.seat);
+        }
     }
+}
+
+/// The trace in every seat in which it could have been recorded: what is deliberate in it is the client's.
+fn seats(trace: &Trace) -> Vec<Trace> {
+    let all = Seat::ALL.iter().filter(|s| trace.header.seat == Seat::Observer || **s == Seat::Client);
+    all.map(|seat| {
+        let mut trace = trace.clone();
+        trace.header.seat = *seat;
+        trace
+    })
+    .collect()
 }
 
 /// Every fault is caught under its own id, at the right message, by the right party; and nothing else is.
@@ -61,8 +74,11 @@ fn every_fault_is_caught_and_nothing_else() {
     for fault in faults().iter().filter(|f| !f.is_control()) {
         let id = fault.breaks.clone().unwrap();
         assert!(!fault.traces.is_empty(), "{} is applied to no trace", fault.name);
-        for name in &fault.traces {
-            let Replayed { trace, changed, touched } = replay(fault, &stored::trace(name));
+        let traces =
+            fault.traces.iter().flat_map(|name| seats(&stored::trace(name)).into_iter().map(move |t| (name, t)));
+        for (name, honest) in traces {
+            let seat = honest.header.seat;
+            let Replayed { trace, changed, touched } = replay(fault, &honest);
             if !touched {
                 wrong.push(format!("{} changes nothing in {name}", fault.name));
                 continue;
@@ -74,7 +90,7 @@ fn every_fault_is_caught_and_nothing_else() {
             if found.len() != 1 || !found.iter().all(right) {
                 let lines: Vec<String> = found.iter().map(|e| line(e)).collect();
                 wrong.push(format!(
-                    "{} in {name}: wanted {id} by the {} at {at:?}, got\n    {}",
+                    "{} in {name} as {seat}: wanted {id} by the {} at {at:?}, got\n    {}",
                     fault.name,
                     fault.blamed(),
                     lines.join("\n    ")

@@ -78,7 +78,9 @@ fn unknown(scene: &Scene<'_>, index: usize, said: &Said, method: &str, asked: Op
                 == Some(asked)
             && said.answers.is_some_and(|request| scene.c.known_when(i, request))
     });
-    if known && !gone || !served {
+    // if it was there after all, calling it unknown was the fault
+    let back = known && said.is_result();
+    if known && !gone || back || !served {
         return;
     }
     let well = said.error_code() == Some(INVALID_PARAMS);
