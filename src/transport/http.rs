@@ -1,7 +1,7 @@
 //! What the HTTP links have in common: hyper over any connection, heads as the wire module has them, and the recording of
 //! answers.
 
-use super::{Bounds, Io, Numbers};
+use super::{Acceptor, Bounds, Io, Numbers};
 use crate::trace::{Body, Closing, StreamId, StreamKind, Text};
 use crate::wire::http::{EVENT_STREAM, Headers, JSON, ResponseHead, media_type};
 use crate::wire::json::Limits;
@@ -10,8 +10,12 @@ use crate::wire::{Kind, Message, Party};
 use bytes::Bytes;
 use hyper::http::{HeaderMap, HeaderName, HeaderValue};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 use tokio::io::{AsyncRead as _, AsyncWrite as _};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::task::JoinSet;
 
 /// A connection as hyper wants it.
 pub(crate) struct HyperIo(pub(crate) Io);
@@ -44,6 +48,61 @@ impl hyper::rt::Write for HyperIo {
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
         Pin::new(&mut self.0).poll_shutdown(cx)
     }
+}
+
+/// How connections are served.
+pub(crate) fn connection_builder(bounds: &Bounds, half_close: bool) -> hyper::server::conn::http1::Builder {
+    let mut builder = hyper::server::conn::http1::Builder::new();
+    builder.half_close(half_close).max_buf_size(bounds.head.max(8 << 10));
+    builder
+}
+
+/// Takes connections in until it is told to stop; those that are open then go on to the end of their round trips.
+pub(crate) async fn listen<F: Future<Output = ()> + Send + 'static>(
+    mut acceptor: Acceptor,
+    most: usize,
+    mut stopped: watch::Receiver<bool>,
+    serve: impl Fn(Io) -> F + Send,
+) {
+    let room = Arc::new(Semaphore::new(most.max(1)));
+    let mut connections = JoinSet::new();
+    loop {
+        let accepted = tokio::select! {
+            biased;
+            () = told(&mut stopped) => break,
+            Some(_) = connections.join_next() => continue,
+            accepted = accept(&mut acceptor, &room) => accepted,
+        };
+        match accepted {
+            Ok(Some((io, permit))) => {
+                let serving = serve(io);
+                connections.spawn(async move {
+                    serving.await;
+                    drop(permit);
+                });
+            }
+            // nobody can connect any more; those who did may still ask
+            Ok(None) => break,
+            // too many open files, or a connection that was reset at once
+            Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
+        }
+    }
+    drop(acceptor);
+    // it keeps the link open, and from here on only the connections shall
+    drop(serve);
+    while connections.join_next().await.is_some() {}
+}
+
+/// Waits until it is told to stop.
+pub(crate) async fn told(stopped: &mut watch::Receiver<bool>) {
+    // an error means that the link is gone, which is the same
+    let _ = stopped.wait_for(|stopped| *stopped).await;
+}
+
+/// The next connection, when there is room for one.
+async fn accept(acceptor: &mut Acceptor, room: &Arc<Semaphore>) -> std::io::Result<Option<(Io, OwnedSemaphorePermit)>> {
+    let permit = Arc::clone(room).acquire_owned().await.map_err(std::io::Error::other)?;
+    Ok(acceptor.accept().await?.map(|io| (io, permit)))
 }
 
 /// An error with all that caused it: a reset and an end differ only in the last link of the chain.
@@ -135,6 +194,7 @@ pub(crate) fn item(stream: StreamId, item: Item) -> (Body, Option<String>) {
 pub(crate) struct Answer {
     round_trip: u32,
     kind: StreamKind,
+    ours: Option<Party>,
     numbers: Numbers,
     bounds: Bounds,
     state: State,
@@ -164,10 +224,10 @@ enum State {
 }
 
 impl Answer {
-    /// An answer to a request with that method.
-    pub(crate) fn new(round_trip: u32, method: &str, numbers: &Numbers, bounds: Bounds) -> Answer {
+    /// An answer to a request with that method. `ours` reads it, and closes it when a bound is exceeded.
+    pub(crate) fn new(round_trip: u32, method: &str, ours: Option<Party>, numbers: &Numbers, bounds: Bounds) -> Answer {
         let kind = if method == "GET" { StreamKind::Get } else { StreamKind::PostAnswer };
-        Answer { round_trip, kind, numbers: numbers.clone(), bounds, state: State::Waiting }
+        Answer { round_trip, kind, ours, numbers: numbers.clone(), bounds, state: State::Waiting }
     }
 
     /// The stream of its messages, if it has begun.
@@ -255,10 +315,30 @@ impl Answer {
         if let Some((stream, what)) = exceeded {
             self.state = State::Done;
             let how = Closing::Bound(format!("{what}; the bound is {bound}"));
-            bodies.push(Body::StreamClosed { stream, by: Some(Party::Client), how });
+            bodies.push(Body::StreamClosed { stream, by: self.ours, how });
             return (bodies, true);
         }
         (bodies, false)
+    }
+
+    /// Its reader does not wait for the rest. An answer that has not begun gets a stream all the same, so that it can be
+    /// seen that it was given up.
+    pub(crate) fn given_up(&mut self, by: Party, why: &str) -> Vec<Body> {
+        let closed = |stream| Body::StreamClosed { stream, by: Some(by), how: Closing::Cut(why.to_owned()) };
+        match self.state {
+            State::Done => Vec::new(),
+            State::Other { .. } => self.end(Some(by), &Err(why.to_owned())),
+            State::Waiting => {
+                self.state = State::Done;
+                let stream = self.numbers.stream();
+                vec![self.open(stream), closed(stream)]
+            }
+            State::Json { stream, .. } | State::Events { stream, .. } => {
+                // what had come of an unfinished event is nobody's fault
+                self.state = State::Done;
+                vec![closed(stream)]
+            }
+        }
     }
 
     /// The answer is over: as HTTP wants it, or with the reason why it broke off.

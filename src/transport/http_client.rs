@@ -257,7 +257,7 @@ impl HttpClient {
             step,
         };
         let Some(feed) = self.feed.feed() else { return Vec::new() };
-        let answer = Answer::new(rt, &request.method, &self.numbers, self.bounds);
+        let answer = Answer::new(rt, &request.method, Some(Party::Client), &self.numbers, self.bounds);
         let task = Task::spawn(round_trip(self.endpoint.connector.clone(), rt, request, feed, self.bounds));
         let mut trip = Trip {
             session,
@@ -286,12 +286,7 @@ impl HttpClient {
             bodies.push(Body::StreamClosed { stream, by: ours, how: Closing::Clean });
         }
         let answer = trip.answer.stream();
-        if let Some(stream) = answer {
-            // what had come of an unfinished event is nobody's fault: we closed
-            bodies.push(Body::StreamClosed { stream, by: ours, how: Closing::Clean });
-        } else {
-            bodies.extend(trip.answer.end(ours, &Err("we closed the connection".into())));
-        }
+        bodies.extend(trip.answer.given_up(Party::Client, "we closed the connection"));
         let resume = self.logic(session).drop_round_trip(RoundTrip(rt));
         self.remember(&trip, answer, resume);
         bodies.into_iter().map(|body| LinkEvent { session: Some(session), what: LinkWhat::Record(body) }).collect()
@@ -485,6 +480,27 @@ async fn exchange(
     bounds: &Bounds,
     connected: &mut bool,
 ) -> Result<(), String> {
+    let (response, _connection) = ask(connector, request, bounds, connected).await?;
+    let (parts, mut body) = response.into_parts();
+    let head = ResponseHead { status: parts.status.as_u16(), headers: headers_of(&parts.headers) };
+    feed.hand(Arrival::Answer(rt, Piece::Head(head))).await;
+    while let Some(frame) = body.frame().await {
+        if let Ok(chunk) = frame.map_err(|e| chain(&e))?.into_data()
+            && !feed.hand(Arrival::Answer(rt, Piece::Chunk(chunk))).await
+        {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// Sends a request on a new connection and waits for the head of its answer. The connection lasts as long as the task.
+pub(crate) async fn ask(
+    connector: &Connector,
+    request: Request,
+    bounds: &Bounds,
+    connected: &mut bool,
+) -> Result<(hyper::Response<hyper::body::Incoming>, Task), String> {
     let headers = header_map(&request.headers)?;
     let mut outgoing = hyper::Request::builder().method(request.method.as_str()).uri(request.path.as_str());
     if let Some(map) = outgoing.headers_mut() {
@@ -502,20 +518,10 @@ async fn exchange(
         .handshake(HyperIo(io))
         .await
         .map_err(|e| chain(&e))?;
-    let _connection = Task::spawn(async move {
+    let connection = Task::spawn(async move {
         // what goes wrong is told to the request as well
         let _ = connection.await;
     });
     let response = sender.send_request(outgoing).await.map_err(|e| chain(&e))?;
-    let (parts, mut body) = response.into_parts();
-    let head = ResponseHead { status: parts.status.as_u16(), headers: headers_of(&parts.headers) };
-    feed.hand(Arrival::Answer(rt, Piece::Head(head))).await;
-    while let Some(frame) = body.frame().await {
-        if let Ok(chunk) = frame.map_err(|e| chain(&e))?.into_data()
-            && !feed.hand(Arrival::Answer(rt, Piece::Chunk(chunk))).await
-        {
-            break;
-        }
-    }
-    Ok(())
+    Ok((response, connection))
 }

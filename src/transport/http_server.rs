@@ -3,7 +3,9 @@
 //! A connection only hands over whole requests; they are understood when they are fetched with [`HttpServer::next`], in one
 //! place and one order, and so are answered only while somebody fetches.
 
-use super::http::{HyperIo, chain, header_map, headers_of, item, message, overlay, recorded};
+use super::http::{
+    HyperIo, chain, connection_builder, header_map, headers_of, item, listen, message, overlay, recorded, told,
+};
 use super::inbox::{Arrival, Inbox, Task, WeakFeed};
 use super::{Acceptor, Bounds, Feed, Io, LinkEvent, LinkWhat, Numbers, Order, SendOrder};
 use crate::reference::{Route, SessionKey};
@@ -19,11 +21,9 @@ use http_body_util::BodyExt as _;
 use hyper::body::{Frame, Incoming as IncomingBody};
 use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
-use tokio::task::JoinSet;
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
 /// A request that came in, and the way back.
@@ -120,7 +120,8 @@ impl HttpServer {
         let address = acceptor.address();
         let weak = feed.weak();
         let (stop, stopped) = watch::channel(false);
-        let serving = Serving { feed, gone: gone_sender, stopped, numbers: numbers.clone(), bounds, habits };
+        let serving =
+            Serving { feed, gone: gone_sender, stopped: stopped.clone(), numbers: numbers.clone(), bounds, habits };
         HttpServer {
             logic: ServerLogic::new(policy, entropy),
             numbers: numbers.clone(),
@@ -137,7 +138,7 @@ impl HttpServer {
             refused: HashSet::new(),
             intents: VecDeque::new(),
             stop,
-            _listener: Task::spawn(listen(acceptor, serving)),
+            _listener: Task::spawn(listen(acceptor, bounds.connections, stopped, move |io| serve(io, serving.clone()))),
             address,
         }
     }
@@ -451,11 +452,18 @@ impl HttpServer {
 
     /// The client closed the connection of a round trip.
     fn gone(&mut self, rt: u32) -> Vec<LinkEvent> {
-        self.waiting.remove(&rt);
         self.logic.dropped(RoundTrip(rt));
-        let Some(open) = self.open.remove(&rt) else { return Vec::new() };
-        let how = Closing::Cut("the client closed the connection".into());
-        vec![record(None, Body::StreamClosed { stream: open.stream, by: Some(Party::Client), how })]
+        let closed = |stream| {
+            let how = Closing::Cut("the client closed the connection".into());
+            record(None, Body::StreamClosed { stream, by: Some(Party::Client), how })
+        };
+        if let Some((kind, _)) = self.waiting.remove(&rt) {
+            // an answer that has not begun gets a stream all the same, so that it can be seen that it was given up
+            let (stream, writer) = (self.numbers.stream(), Party::Server);
+            let opened = Body::StreamOpened { stream, writer, kind, round_trip: Some(rt) };
+            return vec![record(None, opened), closed(stream)];
+        }
+        self.open.remove(&rt).map(|open| closed(open.stream)).into_iter().collect()
     }
 
     /// See [`super::Link::feed`].
@@ -493,49 +501,6 @@ struct Serving {
     stopped: watch::Receiver<bool>,
 }
 
-/// Takes connections in until it is told to stop; those that are open then go on to the end of their round trips.
-async fn listen(mut acceptor: Acceptor, serving: Serving) {
-    let room = Arc::new(Semaphore::new(serving.bounds.connections.max(1)));
-    let mut connections = JoinSet::new();
-    let mut stopped = serving.stopped.clone();
-    loop {
-        let accepted = tokio::select! {
-            biased;
-            () = told(&mut stopped) => break,
-            Some(_) = connections.join_next() => continue,
-            accepted = accept(&mut acceptor, &room) => accepted,
-        };
-        match accepted {
-            Ok(Some((io, permit))) => {
-                let serving = serving.clone();
-                connections.spawn(async move {
-                    serve(io, serving).await;
-                    drop(permit);
-                });
-            }
-            // nobody can connect any more; those who did may still ask
-            Ok(None) => break,
-            // too many open files, or a connection that was reset at once
-            Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
-        }
-    }
-    drop(acceptor);
-    drop(serving);
-    while connections.join_next().await.is_some() {}
-}
-
-/// Waits until it is told to stop.
-async fn told(stopped: &mut watch::Receiver<bool>) {
-    // an error means that the link is gone, which is the same
-    let _ = stopped.wait_for(|stopped| *stopped).await;
-}
-
-/// The next connection, when there is room for one.
-async fn accept(acceptor: &mut Acceptor, room: &Arc<Semaphore>) -> std::io::Result<Option<(Io, OwnedSemaphorePermit)>> {
-    let permit = Arc::clone(room).acquire_owned().await.map_err(std::io::Error::other)?;
-    Ok(acceptor.accept().await?.map(|io| (io, permit)))
-}
-
 /// Serves one connection.
 async fn serve(io: Io, serving: Serving) {
     let Serving { feed, gone, numbers, bounds, habits, mut stopped } = serving;
@@ -543,10 +508,7 @@ async fn serve(io: Io, serving: Serving) {
         let (feed, gone, rt) = (feed.clone(), gone.clone(), numbers.round_trip());
         answer(request, rt, feed, gone, bounds)
     });
-    let connection = hyper::server::conn::http1::Builder::new()
-        .half_close(habits.half_close)
-        .max_buf_size(bounds.head.max(8 << 10))
-        .serve_connection(HyperIo(io), service);
+    let connection = connection_builder(&bounds, habits.half_close).serve_connection(HyperIo(io), service);
     let mut connection = std::pin::pin!(connection);
     // a connection that breaks is told by the bodies that were not finished
     tokio::select! {

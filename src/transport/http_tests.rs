@@ -30,11 +30,11 @@ fn server(acceptor: Acceptor, policy: ServerPolicy) -> HttpServer {
 fn short(event: &LinkEvent) -> String {
     let text = |text: &Text| String::from_utf8_lossy(&text.bytes()).into_owned();
     match &event.what {
-        LinkWhat::SessionOpened => format!("session {} opened", event.session.unwrap().0),
-        LinkWhat::SessionClosed => format!("session {} closed", event.session.unwrap().0),
+        LinkWhat::SessionOpened => format!("session {} opened", event.session.map_or(0, |s| s.0)),
+        LinkWhat::SessionClosed => format!("session {} closed", event.session.map_or(0, |s| s.0)),
         LinkWhat::Record(body) => match body {
             Body::StreamOpened { stream, kind, round_trip, .. } => {
-                format!("{kind:?} is {} (of {})", stream.0, round_trip.unwrap())
+                format!("{kind:?} is {} (of {})", stream.0, round_trip.map_or("none".into(), |rt| rt.to_string()))
             }
             Body::StreamClosed { stream, by, how } => {
                 let by = by.map_or("nobody", Party::as_str);
@@ -344,6 +344,140 @@ async fn a_dropped_server_lets_go_of_its_connections() {
     let mut rest = Vec::new();
     let _ = io.read_to_end(&mut rest).await;
     assert!(connector.connect().await.is_err());
+}
+
+/// What a tap sees until nothing more comes.
+async fn tapped(relay: &mut Relay) -> Vec<String> {
+    let mut events = Vec::new();
+    while let Ok(Some(event)) = tokio::time::timeout(Duration::from_secs(100), relay.next()).await {
+        events.push(short(&event));
+    }
+    events
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_tap_sees_what_both_say_over_http() {
+    let (upstream, acceptor) = network();
+    let serving = play(server(acceptor, ServerPolicy::default()));
+    let (connector, tap) = network();
+    let mut relay = Relay::http(tap, Endpoint::memory(upstream), &Numbers::default(), Bounds::default());
+    let mut client = client(connector, HttpHabits { listens: true, ..HttpHabits::default() });
+    let using = async {
+        let mut seen = shorts(&client.order(send(INITIALIZE)));
+        seen.extend(quiet(&mut client).await);
+        for text in
+            [r#"{"method":"notifications/initialized"}"#, r#"{"id":1,"method":"log"}"#, r#"{"id":2,"method":"x"}"#]
+        {
+            seen.extend(shorts(&client.order(send(text))));
+            seen.extend(quiet(&mut client).await);
+        }
+        let get = seen.iter().find_map(|s| s.strip_prefix("Get is ")).unwrap().split(' ').next().unwrap();
+        let stream = StreamId(get.parse().unwrap());
+        seen.extend(shorts(&client.order(Order::Drop { session: SESSION, stream })));
+        seen.extend(shorts(&client.order(Order::Delete { session: SESSION, headers: vec![], step: None })));
+        seen.extend(quiet(&mut client).await);
+        seen.extend(shorts(&client.finish(Duration::from_secs(1)).await));
+        seen
+    };
+    let (seen, mut tapped) = tokio::join!(using, async {
+        let mut events = Vec::new();
+        while !events.last().is_some_and(|e: &String| e.ends_with("closed")) {
+            events.push(short(&relay.next().await.unwrap()));
+        }
+        events
+    });
+    tapped.extend(shorts(&relay.finish(Duration::from_secs(1)).await));
+    insta::assert_snapshot!("tapped", tapped.join("\n"));
+    // the client notices nothing
+    let said = |events: &[String]| {
+        let mut said: Vec<_> =
+            events.iter().filter(|e| e.contains(" server: {") || e.contains(" client: {")).cloned().collect();
+        said.iter_mut().for_each(|s| *s = s.split_once(' ').unwrap().1.to_owned());
+        said
+    };
+    assert_eq!(said(&seen), said(&tapped));
+    serving.await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_tap_passes_on_what_breaks() {
+    let head = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let answers = [
+        Some(format!("{head}1a\r\nid: 1\ndata: {{\"id\":1}}\n\ndata\r\n10\r\nda")),
+        Some("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 30\r\n\r\n{\"id\"".into()),
+        Some("HTTP/1.1 404 Not Found\r\nContent-Type: text/html\r\nContent-Length: 3\r\n\r\n<p>".into()),
+        None,
+    ];
+    let mut text = String::new();
+    for answer in answers {
+        let (upstream, mut acceptor) = network();
+        let (connector, tap) = network();
+        let mut relay = Relay::http(tap, Endpoint::memory(upstream), &Numbers::default(), Bounds::default());
+        let mut client = client(connector, HttpHabits::default());
+        client.order(send(r#"{"id":1,"method":"x"}"#));
+        let serving = async {
+            let Some(answer) = answer else { return drop(acceptor) };
+            let mut io = acceptor.accept().await.unwrap().unwrap();
+            assert!(io.read(&mut [0; 4096]).await.unwrap() > 0);
+            io.write_all(answer.as_bytes()).await.unwrap();
+            io.shutdown().await.unwrap();
+        };
+        let (tapped, seen, ()) = tokio::join!(tapped(&mut relay), quiet(&mut client), serving);
+        text.push_str(&format!("tap\n  {}\nclient\n  {}\n", tapped.join("\n  "), seen.join("\n  ")));
+    }
+    insta::assert_snapshot!("tap_breaks", text);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_does_not_wait_is_seen_everywhere() {
+    let (upstream, acceptor) = network();
+    let mut server = server(acceptor, ServerPolicy { json_answers: true, ..ServerPolicy::default() });
+    let (connector, tap) = network();
+    let mut relay = Relay::http(tap, Endpoint::memory(upstream), &Numbers::default(), Bounds::default());
+    let mut client = client(connector, HttpHabits::default());
+    client.order(send(INITIALIZE));
+    // nobody answers; time passes only when all wait
+    let mut served = Vec::new();
+    while let Ok(Some(event)) = tokio::time::timeout(Duration::from_secs(1), server.next()).await {
+        served.push(short(&event));
+    }
+    let dropped = shorts(&client.order(Order::Drop { session: SESSION, stream: StreamId(0) }));
+    assert_eq!(dropped, ["0 closed by client", "PostAnswer is 1 (of 0)", "1 cut by client: we closed the connection"]);
+    while let Ok(Some(event)) = tokio::time::timeout(Duration::from_secs(1), server.next()).await {
+        served.push(short(&event));
+    }
+    let given_up = ["PostAnswer is 1 (of 0)", "1 cut by client: the client closed the connection"];
+    assert_eq!(served[served.len() - 2..], given_up, "{served:?}");
+    let seen = tapped(&mut relay).await;
+    assert_eq!(seen[seen.len() - 2..], given_up, "{seen:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_tap_sees_what_both_say_over_stdio() {
+    let (client_end, tap_for_client) = memory::pipes();
+    let (tap_for_server, server_end) = memory::pipes();
+    let mut relay = Relay::stdio(tap_for_client, tap_for_server, &Numbers::default(), Bounds::default());
+    let numbers = Numbers::default();
+    let mut client = StdioLink::new(Party::Client, SESSION, client_end, &numbers, Bounds::default());
+    let mut server = StdioLink::new(Party::Server, SESSION, server_end, &numbers, Bounds::default());
+    let long = "x".repeat(100_000);
+    client.order(send(&long));
+    client.order(send("2"));
+    let mut got = 0;
+    while got < 2 {
+        if let LinkWhat::Record(Body::Message { text, .. }) = server.next().await.unwrap().what {
+            assert!(text.bytes() == long.as_bytes() || text.bytes() == b"2");
+            got += 1;
+        }
+    }
+    server.order(send("3"));
+    client.order(Order::EndInput);
+    server.finish(Duration::from_secs(1)).await;
+    let seen: Vec<_> = tapped(&mut relay).await.iter().map(|s| s.replace(&long, "(long)")).collect();
+    let about = |party: &str| seen.iter().filter(|s| s.contains(party)).cloned().collect::<Vec<_>>();
+    assert_eq!(about("client"), ["0 client: (long)", "0 client: 2", "0 closed by client"]);
+    assert_eq!(about("server"), ["1 server: 3", "1 closed by server"]);
+    assert_eq!(relay.next().await, None);
 }
 
 #[test]

@@ -15,12 +15,14 @@ pub mod http_server;
 mod http_tests;
 pub mod inbox;
 pub mod memory;
+pub mod relay;
 pub mod stdio;
 
 pub use http_client::{Endpoint, HttpClient, HttpHabits};
 pub use http_server::{HttpServer, ServerHabits};
 pub use inbox::Feed;
 pub use memory::{Acceptor, Connector, Io};
+pub use relay::Relay;
 pub use stdio::StdioLink;
 
 use crate::reference::{Route, SessionKey};
@@ -204,15 +206,17 @@ pub enum Link {
     HttpClient(Box<HttpClient>),
     /// As a server over HTTP.
     HttpServer(Box<HttpServer>),
+    /// Between two parties that are not ours.
+    Relay(Box<Relay>),
 }
 
 impl Link {
-    /// The party that is ours.
+    /// The party that is ours. (A tap has none; it says the client, and nothing is sent.)
     #[must_use]
     pub fn party(&self) -> Party {
         match self {
             Link::Stdio(link) => link.party(),
-            Link::HttpClient(_) => Party::Client,
+            Link::HttpClient(_) | Link::Relay(_) => Party::Client,
             Link::HttpServer(_) => Party::Server,
         }
     }
@@ -221,8 +225,9 @@ impl Link {
     #[must_use]
     pub fn transport(&self) -> Transport {
         match self {
+            Link::Relay(relay) if !relay.is_http() => Transport::Stdio,
             Link::Stdio(_) => Transport::Stdio,
-            Link::HttpClient(_) | Link::HttpServer(_) => Transport::Http,
+            Link::HttpClient(_) | Link::HttpServer(_) | Link::Relay(_) => Transport::Http,
         }
     }
 
@@ -232,6 +237,7 @@ impl Link {
             Link::Stdio(link) => link.order(order),
             Link::HttpClient(link) => link.order(order),
             Link::HttpServer(link) => link.order(order),
+            Link::Relay(link) => link.order(order),
         }
     }
 
@@ -242,6 +248,7 @@ impl Link {
             Link::Stdio(link) => link.next().await,
             Link::HttpClient(link) => link.next().await,
             Link::HttpServer(link) => link.next().await,
+            Link::Relay(link) => link.next().await,
         }
     }
 
@@ -253,6 +260,7 @@ impl Link {
             Link::Stdio(link) => link.feed(),
             Link::HttpClient(link) => link.feed(),
             Link::HttpServer(link) => link.feed(),
+            Link::Relay(link) => link.feed(),
         }
     }
 
@@ -263,6 +271,7 @@ impl Link {
             Link::Stdio(link) => link.finish(patience).await,
             Link::HttpClient(link) => link.finish(patience).await,
             Link::HttpServer(link) => link.finish(patience).await,
+            Link::Relay(link) => link.finish(patience).await,
         }
     }
 }
