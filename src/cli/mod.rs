@@ -1,5 +1,70 @@
-//! cli
-/// x
-pub fn main() -> std::process::ExitCode {
-    std::process::ExitCode::SUCCESS
+//! The command line: one file per subcommand. Parses, calls, prints; decides nothing.
+
+mod explain;
+mod lint;
+mod list;
+mod peers;
+mod selection;
+mod serve;
+mod server;
+
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+/// Wrong usage or files.
+const USAGE: u8 = 2;
+
+/// Do two programs that speak the Model Context Protocol understand each other?
+#[derive(Debug, Parser)]
+#[command(version, about, long_about = None, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Play the client against a server, and judge the server; without a server, against the embedded one
+    Server(server::Arguments),
+    /// List the scenarios, with the seats and revisions they hold for
+    List(list::Arguments),
+    /// Check scenario files
+    Lint(lint::Arguments),
+    /// Print what a scenario sends, expects and proves from a seat
+    Explain(explain::Arguments),
+    /// Offer the embedded server over stdio or HTTP
+    Serve(serve::Arguments),
+    /// List the peers of harness.toml, or install them
+    Peers(peers::Arguments),
+}
+
+/// Runs the program.
+#[must_use]
+pub fn main() -> ExitCode {
+    crate::peer::guard::main();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(e) => {
+            // help and version come this way too, with exit code 0
+            let code = u8::try_from(e.exit_code()).unwrap_or(USAGE);
+            // a closed terminal cannot be told anything
+            let _ = e.print();
+            return ExitCode::from(code);
+        }
+    };
+    let done = match cli.command {
+        Command::Server(arguments) => server::run(arguments),
+        Command::List(arguments) => list::run(&arguments),
+        Command::Lint(arguments) => lint::run(&arguments),
+        Command::Explain(arguments) => explain::run(&arguments),
+        Command::Serve(arguments) => serve::run(arguments),
+        Command::Peers(arguments) => peers::run(arguments),
+    };
+    match done {
+        Ok(code) => ExitCode::from(code),
+        Err(why) => {
+            anstream::eprintln!("error: {why}");
+            ExitCode::from(USAGE)
+        }
+    }
 }

@@ -1,9 +1,9 @@
 //! Which scenarios: the options that several subcommands share.
 
 use crate::run::folder;
+use crate::scenario::Scenario;
 use crate::scenario::diagnostic::closest;
 use crate::scenario::files::{self, Loaded};
-use crate::scenario::Scenario;
 use crate::spec::Revision;
 use clap::Args;
 use std::path::PathBuf;

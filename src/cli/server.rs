@@ -2,7 +2,8 @@
 
 use super::explain::TransportName;
 use super::selection::{Selection, revision};
-use crate::peer::config::{Config, ServerSpec};
+use crate::peer::config::ServerSpec;
+use crate::peer::process::Command;
 use crate::reference::Surroundings;
 use crate::report::{self, Style};
 use crate::run::embedded::Embedded;
@@ -13,11 +14,15 @@ use crate::scenario::Scenario;
 use crate::scenario::exchange::Patience;
 use crate::spec::Revision;
 use crate::trace::Transport;
+use crate::transport::http_client::Endpoint;
 use clap::Args;
 use serde_json::Map;
 use std::io::IsTerminal as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use tokio::sync::watch;
+
+/// A peer could not be started.
+const UNREACHED: u8 = 4;
 
 /// `mcp-interop server`
 #[derive(Debug, Args)]
@@ -61,13 +66,18 @@ pub(super) fn run(arguments: Arguments) -> Result<u8, String> {
         return Err(format!("the client of {} is not built yet; see --revision", arguments.revision));
     }
     let scenarios = arguments.selection.load()?;
-    let config = Config::find(arguments.config.as_deref()).map_err(|e| e.to_string())?;
-    let (spec, mut options) = target(&arguments, config.as_ref())?;
+    let (spec, mut options) = target(&arguments)?;
     if let Some(wanted) = arguments.transport.map(TransportName::transport) {
         if !options.transports.contains(&wanted) {
             return Err(format!("{} does not speak {wanted}", options.name));
         }
         options.transports = vec![wanted];
+    }
+    if let Some(peer) = &arguments.peer
+        && let Some(why) = super::peers::unready(arguments.config.as_deref(), peer)?
+    {
+        anstream::eprintln!("error: {peer} was not run: {why}");
+        return Ok(UNREACHED);
     }
     let results = play(spec, &scenarios, &options)?;
     let summary = Summary::of(&results);
@@ -84,7 +94,7 @@ pub(super) fn run(arguments: Arguments) -> Result<u8, String> {
 }
 
 /// The server that is meant, and how it is played.
-fn target(arguments: &Arguments, config: Option<&Config>) -> Result<(Option<ServerSpec>, Options), String> {
+fn target(arguments: &Arguments) -> Result<(Option<ServerSpec>, Options), String> {
     let mut options = Options {
         name: "embedded".into(),
         words: String::new(),
@@ -99,23 +109,28 @@ fn target(arguments: &Arguments, config: Option<&Config>) -> Result<(Option<Serv
         (Some(url), _, _) => {
             options.name.clone_from(url);
             options.words.clone_from(url);
-            ServerSpec::url(url).map_err(|e| e.to_string())?
+            Endpoint::parse(url).map_err(|e| e.to_string())?;
+            ServerSpec { url: Some(url.clone()), ..ServerSpec::default() }
         }
         (_, Some(command), _) => {
             options.name.clone_from(command);
             options.words = format!("--stdio '{command}'");
-            ServerSpec::command(command, Path::new(".")).map_err(|e| e.to_string())?
+            let words = Command::parse(command, ".").map_err(|e| format!("--stdio: {e}"))?;
+            ServerSpec { stdio: Some(words), ..ServerSpec::default() }
         }
         (_, _, Some(name)) if name == "embedded" => return Ok((None, options)),
         (_, _, Some(name)) => {
-            let config = config.ok_or("there is no harness.toml here or above; write one, or name it with --config")?;
+            let config = super::peers::config(arguments.config.as_deref())?;
             let peer = config.peer(name).map_err(|e| e.to_string())?;
+            if !peer.speaks(arguments.revision) {
+                return Err(format!("harness.toml does not say that {name} speaks {}", arguments.revision));
+            }
             options.name.clone_from(name);
             options.words = format!("--peer {name}");
-            options.bound = peer.bound();
+            options.bound = peer.bound.clone();
             options.claimed_capabilities = peer.claims.capabilities.clone();
             options.claimed_tools = peer.claims.tools.clone();
-            peer.server.clone().ok_or_else(|| format!("the peer {name} has no server in harness.toml"))?
+            peer.server.clone()
         }
         (None, None, None) => return Ok((None, options)),
     };
@@ -156,7 +171,7 @@ fn play(spec: Option<ServerSpec>, scenarios: &[Scenario], options: &Options) -> 
 fn write(arguments: &Arguments, results: &Results, summary: &Summary) -> Vec<String> {
     let mut wrong = Vec::new();
     if let Some(path) = &arguments.report {
-        let text = format!("{:#}\n", report::json::results(results, summary));
+        let text = format!("{:#}\n", report::json(results, summary, arguments.strict));
         if let Err(e) = std::fs::write(path, text) {
             wrong.push(format!("cannot write the report {}: {e}", path.display()));
         }

@@ -14,6 +14,8 @@ use crate::trace::event::Body;
 
 /// Lines of a message at most.
 const MESSAGE_LINES: usize = 24;
+/// Columns of a sentence about a finding at most: a peer's words may stand in it.
+const SENTENCE: usize = 800;
 
 /// One finding in full. `n` is its number, from 1.
 pub(crate) fn full(page: &mut Page, trace: &Trace, n: usize, finding: &Finding) {
@@ -22,8 +24,8 @@ pub(crate) fn full(page: &mut Page, trace: &Trace, n: usize, finding: &Finding) 
     let presumed = if finding.presumed { ", presumed: it rests on a deadline, not on order" } else { "" };
     let blame = format!(": {} at fault{presumed}", fault(finding));
     page.pieces(2, &[(tone, &head), (Tone::Strong, &blame)]);
-    page.field(5, "expected", Tone::Plain, &finding.expected);
-    page.field(5, "came", Tone::Plain, &finding.found);
+    page.field(5, "expected", Tone::Plain, &short(&finding.expected, SENTENCE));
+    page.field(5, "came", Tone::Plain, &short(&finding.found, SENTENCE));
     event_shown(page, trace, finding);
     step(page, trace, finding);
     requirement(page, trace.header.revision, finding);

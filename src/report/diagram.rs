@@ -8,6 +8,7 @@ use crate::judge::{Finding, Judgement, Outcome, Verdict};
 use crate::trace::Trace;
 use crate::wire::Party;
 use std::collections::BTreeSet;
+use std::ops::Range;
 
 /// Narrower than this no arrow is left.
 pub const NARROWEST: usize = 40;
@@ -37,7 +38,9 @@ pub fn lines(trace: &Trace, judgement: &Judgement, columns: usize) -> Vec<Line> 
     let columns = columns.max(NARROWEST);
     let pen = Pen::new(columns, notes);
     let mut out = vec![pen.names(trace)];
-    let (head, tail) = shown(rows.len(), focus);
+    let places: Vec<usize> = judgement.findings.iter().map(|finding| place(&rows, finding.event)).collect();
+    let last = places.iter().copied().max();
+    let (head, tail) = shown(rows.len(), focus, last);
     let mut hidden = 0;
     for (i, row) in rows.iter().enumerate() {
         if (i >= head.end && i < tail.start) || i >= tail.end {
@@ -49,7 +52,7 @@ pub fn lines(trace: &Trace, judgement: &Judgement, columns: usize) -> Vec<Line> 
             hidden = 0;
         }
         let here: Vec<(usize, &Finding)> =
-            judgement.findings.iter().enumerate().filter(|(_, f)| place(&rows, f.event) == i).collect();
+            judgement.findings.iter().enumerate().filter(|(n, _)| places.get(*n) == Some(&i)).collect();
         out.push(pen.row(row, here.iter().map(|(_, f)| f.verdict).max()));
         for (n, finding) in here {
             out.push(pen.caption(n + 1, finding));
@@ -90,9 +93,11 @@ fn place(rows: &[Row], event: Option<u32>) -> usize {
     rows.iter().rposition(|r| r.events.first().is_some_and(|first| *first < event)).unwrap_or(0)
 }
 
-/// Which rows are shown: some from the beginning, and some up to a little after the divergence.
-fn shown(rows: usize, focus: Option<usize>) -> (std::ops::Range<usize>, std::ops::Range<usize>) {
-    let end = focus.map_or(rows, |focus| (focus + 1 + AFTER).min(rows));
+/// Which rows are shown: some from the beginning, and some up to a little after the divergence; up to a little after the last
+/// finding where there is room.
+fn shown(rows: usize, focus: Option<usize>, last: Option<usize>) -> (Range<usize>, Range<usize>) {
+    let until = |place: Option<usize>| place.map_or(rows, |place| (place + 1 + AFTER).min(rows));
+    let end = if until(last) <= MOST { until(last) } else { until(focus) };
     if end <= MOST {
         return (0..end, end..end);
     }
@@ -167,8 +172,9 @@ impl Pen {
         let body = match row.shape {
             Shape::Arrow(from) => self.arrow(from, &row.label, "─", ("▶", "◀")),
             Shape::Folded => {
-                let label = cut(&row.label, self.inner.saturating_sub(6));
-                format!("│◀─ {} ─▶│", fill(&label, "─", self.inner.saturating_sub(6), false))
+                let room = self.inner.saturating_sub(5);
+                let label = cut(&row.label, room.saturating_sub(1));
+                format!("│◀─ {}─▶│", fill(&label, "─", room, false))
             }
             Shape::Aside(Party::Client) => {
                 format!("◆ {}│", pad(&cut(&row.label, self.inner - 1), self.inner - 1))
@@ -183,7 +189,7 @@ impl Pen {
 
     fn arrow(&self, from: Party, label: &str, dash: &str, heads: (&str, &str)) -> String {
         let room = self.inner.saturating_sub(5);
-        let label = cut(label, room);
+        let label = cut(label, room.saturating_sub(1));
         match from {
             Party::Client => format!("├{dash} {}{dash}{}│", fill(&label, dash, room, false), heads.0),
             Party::Server => format!("│{}{dash}{} {dash}┤", heads.1, fill(&label, dash, room, true)),

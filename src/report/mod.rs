@@ -5,6 +5,7 @@ pub mod diagram;
 pub mod excerpt;
 pub mod exit;
 mod facts;
+pub mod json;
 mod page;
 mod reading;
 pub mod style;
@@ -14,6 +15,7 @@ pub mod text;
 pub use detail::address;
 pub use diagram::diagram;
 pub use exit::exit_code;
+pub use json::json;
 pub use style::{Line, Style, Tone};
 pub use terminal::terminal;
 

@@ -373,7 +373,7 @@ pub(crate) fn garbage() -> Played {
     let trace = tape.end(EndReason::Finished);
     let findings = vec![
         Finding {
-            requirement: Some("transport.stdio.server-stdout-only-messages".into()),
+            requirement: Some("transport.stdio.server-stdout-clean".into()),
             event: Some(banner),
             pointer: Some(String::new()),
             ..finding(

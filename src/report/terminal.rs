@@ -9,12 +9,16 @@ use super::text::{count, cut, escape, pad, short, width};
 use crate::judge::finding::Blame;
 use crate::judge::{Finding, Judgement, Outcome, Verdict};
 use crate::run::{Played, Results, Summary};
+use crate::spec::catalogue::Level;
+use crate::spec::{Catalogue, Revision};
 use crate::trace::event::Body;
 use crate::trace::{Trace, Transport};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// Lines of a peer's standard error at most.
 const STDERR_LINES: usize = 12;
+/// Findings of one play at most, unless verbose.
+const FINDINGS: usize = 20;
 /// Reasons for what was not exercised, in the last line, at most.
 const REASONS: usize = 5;
 /// Columns for a verdict.
@@ -33,15 +37,15 @@ pub fn terminal(results: &Results, summary: &Summary, strict: bool, style: &Styl
     page.finish()
 }
 
+/// The transports of a run.
+pub(crate) fn transports(results: &Results) -> BTreeSet<Transport> {
+    let played = results.played.iter().map(|p| p.trace.header.transport);
+    let skipped = results.skipped.iter().map(|s| s.transport);
+    played.chain(skipped).chain(results.troubles.iter().map(|t| t.transport)).collect()
+}
+
 fn header(page: &mut Page, results: &Results) {
-    let transports: BTreeSet<Transport> = results
-        .played
-        .iter()
-        .map(|p| p.trace.header.transport)
-        .chain(results.skipped.iter().map(|s| s.transport))
-        .chain(results.troubles.iter().map(|t| t.transport))
-        .collect();
-    let transports: Vec<&str> = transports.into_iter().map(Transport::as_str).collect();
+    let transports: Vec<&str> = transports(results).into_iter().map(Transport::as_str).collect();
     let role = match results.seat.ours() {
         Some(ours) => format!("{} under test, the {ours}'s seat is ours", ours.other()),
         None => "client and server under test, watched".into(),
@@ -78,21 +82,22 @@ fn plays(page: &mut Page, results: &Results) {
 }
 
 fn counts(judgement: &Judgement) -> String {
-    let of = |wanted: &[Verdict]| judgement.checks.iter().filter(|c| wanted.contains(&c.verdict)).count();
+    let of = |wanted: Verdict| judgement.checks.iter().filter(|c| c.verdict == wanted).count();
     let presumed = judgement.checks.iter().filter(|c| c.verdict == Verdict::Pass && c.presumed).count();
-    let mut said = vec![format!("{} proven", of(&[Verdict::Pass]))];
+    let mut said = vec![format!("{} proven", of(Verdict::Pass))];
     if presumed > 0 {
         said.push(format!("{presumed} of them presumed"));
     }
-    for (verdicts, word) in [
-        (&[Verdict::Fail, Verdict::Warn, Verdict::Error][..], "broken"),
-        (&[Verdict::Inconclusive][..], "open"),
-        (&[Verdict::NotExercised][..], "not exercised"),
-    ] {
-        let n = of(verdicts);
+    let findings = judgement.findings.iter().filter(|f| f.verdict > Verdict::Warn).count();
+    let warnings = judgement.findings.len() - findings;
+    for (n, noun) in [(findings, "finding"), (warnings, "warning")] {
         if n > 0 {
-            said.push(format!("{n} {word}"));
+            said.push(count(n, noun));
         }
+    }
+    let unexercised = of(Verdict::NotExercised);
+    if unexercised > 0 {
+        said.push(format!("{unexercised} not exercised"));
     }
     said.join(", ")
 }
@@ -134,10 +139,18 @@ fn play(page: &mut Page, played: &Played, style: &Style, known: &mut HashMap<Lik
             (Tone::Plain, &format!("  {}", escape(&played.title))),
         ],
     );
-    page.prose(2, Tone::Plain, &outcome(judgement));
+    page.prose(2, Tone::Plain, &outcome(judgement, trace.header.revision));
     let mut in_full = false;
     for (i, finding) in judgement.findings.iter().enumerate() {
         let n = i + 1;
+        if i >= FINDINGS && !style.verbose {
+            let rest = judgement.findings.len() - i;
+            page.pieces(
+                2,
+                &[(Tone::Faint, &format!("... {rest} more; --verbose shows them, and so does the JSON report"))],
+            );
+            break;
+        }
         if let (Some((first, as_number)), false) = (known.get(&likeness(finding)), style.verbose) {
             let head = format!("{n}. {}", finding.verdict);
             let text = format!(", {}: as finding {as_number} of {}: ", finding.blame, escape(first));
@@ -170,7 +183,7 @@ fn play(page: &mut Page, played: &Played, style: &Style, known: &mut HashMap<Lik
     page.copied(2, "again", &format!("mcp-interop {}", played.again));
 }
 
-fn outcome(judgement: &Judgement) -> String {
+fn outcome(judgement: &Judgement, revision: Revision) -> String {
     match &judgement.outcome {
         Outcome::Reached { other_way: None } if judgement.verdict <= Verdict::Warn => {
             "The two understood each other.".into()
@@ -184,11 +197,13 @@ fn outcome(judgement: &Judgement) -> String {
         }
         Outcome::Missed { finding } => match judgement.findings.get(*finding) {
             Some(why) => {
-                format!(
-                    "The two did not understand each other; the {} is at fault (finding {}).",
-                    why.blame,
-                    finding + 1
-                )
+                let requirement = why.requirement.as_ref().and_then(|id| Catalogue::of(revision).get(id));
+                let although = match requirement.map(|r| r.level) {
+                    Some(Level::Should) => " That is a failure although the specification only says SHOULD.",
+                    _ => "",
+                };
+                let n = finding + 1;
+                format!("The two did not understand each other; the {} is at fault (finding {n}).{although}", why.blame)
             }
             None => "The two did not understand each other.".into(),
         },
@@ -290,8 +305,11 @@ fn last(page: &mut Page, results: &Results, summary: &Summary, strict: bool, sty
     }
     page.prose(0, Tone::Strong, &proven(results, summary, style.verbose));
     let code = exit_code(results, summary, strict);
-    let warned = summary.verdict == Verdict::Warn && strict;
-    let meaning = if warned { "warnings count, as --strict asks" } else { exit::meaning(code) };
+    let meaning = match (summary.verdict, strict, code) {
+        (Verdict::Warn, true, exit::PEER) => "warnings count, as --strict asks",
+        (Verdict::Warn, false, exit::WELL) => "no more than warnings, which count with --strict",
+        _ => exit::meaning(code),
+    };
     let rest = format!(", exit {code}: {meaning}");
     page.pieces(0, &[(Tone::Verdict(summary.verdict), summary.verdict.as_str()), (Tone::Plain, &rest)]);
 }
@@ -300,11 +318,11 @@ fn last(page: &mut Page, results: &Results, summary: &Summary, strict: bool, sty
 #[must_use]
 pub fn proven(results: &Results, summary: &Summary, verbose: bool) -> String {
     let of = |wanted: Verdict| summary.requirements.values().filter(|v| **v == wanted).count();
-    let mut said = vec![format!("{} proven", count(summary.proven(), "requirement"))];
-    let presumed = presumed(results, summary);
-    if presumed > 0 {
-        said[0].push_str(&format!(" ({presumed} of them only presumed)"));
-    }
+    let presumed = match presumed(results, summary) {
+        0 => String::new(),
+        n => format!(" ({n} of them only presumed)"),
+    };
+    let mut said = vec![format!("{} proven{presumed}", count(summary.proven(), "requirement"))];
     let (must, should) = (of(Verdict::Fail), of(Verdict::Warn));
     said.push(if must + should == 0 {
         "0 broken".into()
@@ -316,6 +334,10 @@ pub fn proven(results: &Results, summary: &Summary, verbose: bool) -> String {
         if of(verdict) > 0 {
             said.push(format!("{} {word}", of(verdict)));
         }
+    }
+    let missed = results.played.iter().filter(|p| matches!(p.judgement.outcome, Outcome::Missed { .. })).count();
+    if missed > 0 {
+        said.push(format!("{} missed", count(missed, "outcome")));
     }
     let mut reasons: Vec<(&String, usize)> = summary.not_exercised.iter().map(|(r, ids)| (r, ids.len())).collect();
     reasons.sort_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(b.0)));

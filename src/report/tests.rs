@@ -260,3 +260,25 @@ fn an_empty_trace_is_drawn() {
     let text = diagram(&trace, &judgement, 60);
     assert!(text.contains("╰ 1. error, environment: none"), "{text}");
 }
+
+#[test]
+fn a_huge_trace_is_reported_at_once() {
+    let mut tape = Tape::new(Transport::Stdio, Seat::Client);
+    for i in 0..20_000 {
+        tape.client(&json!({"jsonrpc": "2.0", "id": i, "method": format!("x/{i}")}), 200);
+    }
+    let long = tape.server(&json!({"jsonrpc": "2.0", "id": 1, "result": {"text": "x".repeat(4_000_000)}}));
+    let trace = tape.end(EndReason::Deadline);
+    let wrong = |i: u32| crate::judge::Finding {
+        event: Some(if i == 299 { long } else { i * 60 }),
+        pointer: Some("/result/text".into()),
+        ..sample::finding(Verdict::Fail, Blame::Client, &format!("a{i}"), "b")
+    };
+    let played = sample::played(trace, Outcome::NoScenario, (0..300).map(wrong).collect(), Vec::new());
+    let results = one(Seat::Client, played);
+    let started = std::time::Instant::now();
+    let text = screen(&results);
+    assert!(started.elapsed() < std::time::Duration::from_secs(10), "{:?}", started.elapsed());
+    assert!(text.len() < 50_000, "{}", text.len());
+    assert!(text.contains("... 280 more; --verbose shows them"), "{text}");
+}

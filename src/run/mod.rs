@@ -2,12 +2,13 @@
 
 pub mod embedded;
 pub mod folder;
+pub mod foreign;
 pub mod pair;
 pub mod server;
 pub mod summary;
 pub mod surroundings;
 pub mod survey;
-// pub mod traces;
+pub mod traces;
 
 pub use summary::Summary;
 

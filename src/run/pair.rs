@@ -1,6 +1,7 @@
 //! The built-in pair: the reference client and the reference server over in-memory pipes, played from any seat.
 
 use super::RECORDED;
+use crate::fault::Fault;
 use crate::reference::SessionKey;
 use crate::reference::client::{self, Client};
 use crate::reference::server::{self, Server};
@@ -8,7 +9,7 @@ use crate::reference::{Engine, Surroundings};
 use crate::scenario::binding;
 use crate::scenario::exchange::Patience;
 use crate::scenario::plan::Plan;
-use crate::seat::host::{Alter, Host};
+use crate::seat::host::Host;
 use crate::seat::{Play, cast, own};
 use crate::spec::Revision;
 use crate::trace::record::{FORMAT, Script};
@@ -27,10 +28,10 @@ use tokio::sync::watch;
 /// How the peers of a pair are set up.
 #[derive(Default)]
 pub struct Deviations {
-    /// What becomes of what the client proposes; `None`: itself.
-    pub client: Option<Alter>,
-    /// What becomes of what the server proposes.
-    pub server: Option<Alter>,
+    /// What is altered in what the client sends, where it is not ours.
+    pub client: Option<Fault>,
+    /// What is altered in what the server sends, where it is not ours.
+    pub server: Option<Fault>,
     /// Changes the client's set-up: its policies and dialect.
     pub client_setup: Option<fn(&mut client::Setup)>,
     /// Changes the server's set-up.
@@ -180,7 +181,7 @@ fn http_ends(numbers: &Numbers, seat: Seat) -> (Link, Link) {
 fn http_server(acceptor: Acceptor, numbers: &Numbers) -> Link {
     let mut surroundings = Surroundings::fixed(7);
     let entropy = move || surroundings.bits().to_be_bytes();
-    let policy = ServerPolicy { json_answers: true, retry: Some(500), ..ServerPolicy::default() };
+    let policy = ServerPolicy::reference();
     let habits = ServerHabits::default();
     Link::HttpServer(Box::new(HttpServer::new(
         acceptor,
@@ -193,11 +194,9 @@ fn http_server(acceptor: Acceptor, numbers: &Numbers) -> Link {
     )))
 }
 
-fn hosted(engine: Box<dyn Engine>, alter: Option<Alter>) -> Host {
+fn hosted(engine: Box<dyn Engine>, fault: Option<Fault>) -> Host {
     let mut host = Host::honest(engine);
-    if let Some(alter) = alter {
-        host.alter = alter;
-    }
+    host.fault = fault;
     host
 }
 

@@ -435,7 +435,9 @@ fn loop_notes(l: &Loop) -> Vec<String> {
     }
     match (l.at_least, l.at_most) {
         (0, None) => {}
+        (1, None) => notes.push("at least 1 turn".to_owned()),
         (least, None) => notes.push(format!("at least {least} turns")),
+        (0, Some(1)) => notes.push("at most 1 turn".to_owned()),
         (0, Some(most)) => notes.push(format!("at most {most} turns")),
         (least, Some(most)) => notes.push(format!("{least} to {most} turns")),
     }

@@ -2,6 +2,7 @@
 
 use crate::scenario::exchange::Exchange;
 use crate::trace::event::{Body, EndReason, Event};
+use crate::trace::redact::Redactor;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -11,13 +12,14 @@ pub struct Recorder {
     start: Instant,
     events: Vec<Event>,
     exchange: Exchange,
+    redactor: Redactor,
 }
 
 impl Recorder {
     /// Begins now.
     #[must_use]
     pub fn new(exchange: Exchange) -> Recorder {
-        Recorder { start: Instant::now(), events: Vec::new(), exchange }
+        Recorder { start: Instant::now(), events: Vec::new(), exchange, redactor: Redactor::new() }
     }
 
     /// The time since the beginning.
@@ -55,6 +57,8 @@ impl Recorder {
         let seq = u32::try_from(self.events.len()).unwrap_or(u32::MAX);
         let event = Event { seq, at, body };
         self.exchange.observe(&event);
+        // the automaton of a play may see secrets (it echoes them); the record and its judge may not
+        let event = self.redactor.event(event);
         self.events.push(event);
     }
 

@@ -92,6 +92,38 @@ fn steps_are_counted_before_any_is_left_out() {
 }
 
 #[test]
+fn further_clients_an_opening_and_readiness_for_any_question() {
+    let text = r#"
+title: Two clients see their own tasks only
+revisions: "2025-11-25"
+parties: [second client]
+opening: { initialize: { params: { capabilities: { roots: {} } }, result: { capabilities: <object> } } }
+drive:
+  - when asked:
+    after: 20ms
+exchange:
+  - second client requests: ping
+    as: theirs
+  - server answers: theirs
+    proves: [base.request.answered]
+  - client requests: ping
+    as: ours
+  - server answers: ours
+"#;
+    let loaded = files::load([("a/b.yaml", text.as_bytes().to_vec())]);
+    assert!(loaded.diagnostics.is_empty(), "{}", loaded.diagnostics[0]);
+    let scenario = &loaded.scenarios[0];
+    assert_eq!(scenario.parties, ["second client"]);
+    assert_eq!(act(&scenario.exchange[0]).named.as_deref(), Some("second client"));
+    assert_eq!((act(&scenario.exchange[2]).named.clone(), act(&scenario.exchange[0]).party), (None, Party::Client));
+    let opening = scenario.opening.clone().unwrap();
+    assert_eq!(spelling::pattern(&opening.params.unwrap()), "{ capabilities: { roots: {} } }");
+    assert!(opening.result.is_some());
+    assert!(matches!(&scenario.drive[0].what, Doing::WhenAsked { step } if step.is_empty()));
+    assert_eq!(scenario.drive[0].after, Some(std::time::Duration::from_millis(20)));
+}
+
+#[test]
 fn bytes_are_made() {
     let given = |id: &str| find(id).given.into_iter().find(|(n, _)| n == "bytes").unwrap().1.shape;
     assert!(matches!(given("base/unreadable-bytes#nested-too-deep"), Shape::Bytes(b) if b == vec![b'['; 100_000]));

@@ -99,6 +99,15 @@ pub struct ServerPolicy {
     pub keep_alive: Option<Duration>,
 }
 
+impl ServerPolicy {
+    /// How the reference server behaves: single answers as JSON (`tasks/get` should not become a stream), streams that say
+    /// when to come back.
+    #[must_use]
+    pub fn reference() -> ServerPolicy {
+        ServerPolicy { json_answers: true, retry: Some(500), ..ServerPolicy::default() }
+    }
+}
+
 impl Default for ServerPolicy {
     fn default() -> Self {
         ServerPolicy {

@@ -73,7 +73,7 @@ fn unknown(scene: &Scene<'_>, index: usize, said: &Said, method: &str, asked: Op
     let gone = scene.c.iter().take(index).any(|(i, s)| {
         s.from == said.from
             && s.error_code() == Some(INVALID_PARAMS)
-            && (s.error_of("tasks/get") || s.error_of("tasks/result"))
+            && s.error_of("tasks/get")
             && scene.c.request_of(s).and_then(|r| r.message.params().get("taskId")).and_then(Value::as_str)
                 == Some(asked)
             && said.answers.is_some_and(|request| scene.c.known_when(i, request))

@@ -1,0 +1,68 @@
+//! `serve`: offers the embedded server to anybody, over stdio or HTTP.
+
+use crate::reference::SessionKey;
+use crate::reference::server::{Server, Setup};
+use crate::run::surroundings;
+use crate::seat::host::Host;
+use crate::transport::http_server::{HttpServer, ServerHabits};
+use crate::transport::memory::Acceptor;
+use crate::transport::{Bounds, Link, Numbers, StdioLink};
+use crate::wire::Party;
+use crate::wire::http::ServerPolicy;
+use clap::Args;
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// `mcp-interop serve`
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// Serve Streamable HTTP on this port of the loopback interface (0: any that is free), in place of stdio
+    #[arg(long, value_name = "PORT", num_args = 0..=1, default_missing_value = "0")]
+    http: Option<u16>,
+}
+
+pub(super) fn run(arguments: Arguments) -> Result<u8, String> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|e| format!("no runtime: {e}"))?;
+    let done = runtime.block_on(serve(&arguments));
+    // a read of standard input that nobody answers must not keep the program alive
+    runtime.shutdown_timeout(Duration::from_millis(100));
+    done.map(|()| 0)
+}
+
+async fn serve(arguments: &Arguments) -> Result<(), String> {
+    let (stop, stopped) = watch::channel(false);
+    tokio::spawn(async move {
+        if tokio::signal::ctrl_c().await.is_ok() {
+            // nobody listens any more when the server has ended by itself
+            let _ = stop.send(true);
+        }
+        std::future::pending::<()>().await;
+    });
+    let link = match arguments.http {
+        None => {
+            let pipes = (tokio::io::stdin(), tokio::io::stdout());
+            Link::Stdio(StdioLink::new(Party::Server, SessionKey(0), pipes, &Numbers::default(), Bounds::default()))
+        }
+        Some(port) => {
+            let acceptor = Acceptor::loopback(port).await.map_err(|e| format!("cannot listen on port {port}: {e}"))?;
+            let mut entropy = surroundings::real();
+            let server = HttpServer::new(
+                acceptor,
+                ServerPolicy::reference(),
+                move || entropy.bits().to_be_bytes(),
+                SessionKey(0),
+                ServerHabits::default(),
+                &Numbers::default(),
+                Bounds::default(),
+            );
+            if let Some(address) = server.address() {
+                anstream::eprintln!("listening on http://{address}/mcp");
+            }
+            Link::HttpServer(Box::new(server))
+        }
+    };
+    let server = Server::new(Setup::new(surroundings::real()));
+    Host::honest(Box::new(server)).run(link, stopped).await;
+    Ok(())
+}
