@@ -2,7 +2,7 @@
 
 use super::order::{Clock, Fact, Mark};
 use super::session::{Register, survey};
-use super::task::{Creation, Place, Sighting, Task, leaf};
+use super::task::{Creation, Place, Sighting, Task, leaf, terminal};
 use super::{Conversation, Said};
 use crate::spec::{Revision, methods};
 use crate::trace::{Body, Event, Header, StreamId, Text};
@@ -360,6 +360,7 @@ impl Builder<'_> {
                     session: said.session,
                     creations: Vec::new(),
                     sightings: Vec::new(),
+                    ended: None,
                     nested: Vec::new(),
                     gets: Vec::new(),
                     retrievals: Vec::new(),
@@ -370,6 +371,9 @@ impl Builder<'_> {
             }
         };
         if let Some(task) = self.c.tasks.get_mut(number) {
+            if status.as_deref().is_some_and(terminal) {
+                task.ended.get_or_insert(index);
+            }
             task.sightings.push(Sighting { message: index, place, pointer: pointer.to_owned(), status });
         }
         said.task = Some(number);

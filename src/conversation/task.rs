@@ -18,6 +18,8 @@ pub struct Task {
     pub creations: Vec<Creation>,
     /// Every Task object that was seen of it, in the order of recording.
     pub sightings: Vec<Sighting>,
+    /// Index of the first message that showed it completed, failed or cancelled.
+    pub ended: Option<usize>,
     /// Indices of the requests its receiver sent with its id in their `_meta`.
     pub nested: Vec<usize>,
     /// Indices of the `tasks/get` requests for it.

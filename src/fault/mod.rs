@@ -246,8 +246,8 @@ impl Fault {
         let mut all: Vec<Outgoing> = before.into_iter().map(changed).collect();
         if let Some(value) = it {
             // as it is written: another order is another message
-            let same = value.to_string() == message.to_string();
-            all.push(Outgoing { message: value.clone(), delay, changed: !same || delay > Duration::ZERO });
+            let (was, is) = (message.to_string(), value.to_string());
+            all.push(Outgoing { message: value.clone(), delay, changed: was != is || delay > Duration::ZERO });
             if twice {
                 all.push(changed(value));
             }

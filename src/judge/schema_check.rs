@@ -62,13 +62,15 @@ impl Monitor for SchemaCheck {
     fn said(&mut self, scene: &Scene<'_>, index: usize, said: &Said, notes: &mut Notes<'_>) {
         let Some(violations) = scene.violations.get(index) else { return };
         // whether there should have been a task at all is for those who know the tool
-        if said.augmented && said.is_result() && !said.message.result().get("task").is_some_and(Value::is_object) {
-            if said.method.as_deref().and_then(|m| leaf(m, said.to())).is_some() {
-                return;
-            }
-        }
+        let taskless = said.augmented
+            && said.is_result()
+            && !said.message.result().get("task").is_some_and(Value::is_object)
+            && said.method.as_deref().and_then(|m| leaf(m, said.to())).is_some();
         let mut broken: Vec<&'static str> = Vec::new();
         for (requirement, violation) in attributed(scene.c, index, said, violations) {
+            if taskless && violation.instance_pointer.starts_with("/result") {
+                continue;
+            }
             if broken.contains(&requirement) {
                 continue;
             }
@@ -98,7 +100,7 @@ impl Monitor for SchemaCheck {
                 format!("`{method}`, which only {had} has"),
             );
         }
-        if said.part.is_none() || said.revision == Revision::V2025_03_26 {
+        if !taskless && (said.part.is_none() || said.revision == Revision::V2025_03_26) {
             well(scene.c, index, said, &broken, notes);
         }
     }

@@ -152,11 +152,10 @@ fn error(scene: &Scene<'_>, index: usize, said: &Said, notes: &mut Notes<'_>) {
             let id = "base.error.parse-error";
             notes.either(code == -32700, id, index, pointer, "the error -32700: that was no JSON", found);
         }
-        Kind::Request { method, .. } if methods::revisions_of(method).is_empty() => {
-            if code == -32601 || ours {
-                let id = "base.error.method-not-found";
-                notes.either(code == -32601, id, index, pointer, "the error -32601: no such method", found);
-            }
+        // a method unknown to us may be known to the two of them
+        Kind::Request { method, .. } if methods::revisions_of(method).is_empty() && (code == -32601 || ours) => {
+            let id = "base.error.method-not-found";
+            notes.either(code == -32601, id, index, pointer, "the error -32601: no such method", found);
         }
         Kind::Request { .. } => {
             let bad = |v: &crate::spec::Violation| v.instance_pointer.starts_with("/params");

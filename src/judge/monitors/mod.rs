@@ -50,7 +50,7 @@ pub fn run(c: &Conversation, header: &Header) -> Vec<Evidence> {
     let mut notes = Notes::new(c, header.transport);
     for mut monitor in all() {
         let captured = |kind: &&str| header.captured.iter().any(|k| k == *kind);
-        if !monitor.needs().iter().all(|kind| captured(kind)) {
+        if !monitor.needs().iter().all(captured) {
             continue;
         }
         for (index, said) in c.iter() {

@@ -2,11 +2,13 @@
 
 use super::stored;
 use super::*;
+use crate::conversation::sample::Sample;
 use crate::fault::replay::{Replayed, replay};
 use crate::fault::{Fault, Trigger};
 use crate::judge::evidence::Shown;
 use crate::spec::{Catalogue, Revision};
 use crate::trace::{EndReason, Seat, Trace};
+use serde_json::json;
 use std::collections::BTreeSet;
 
 fn faults() -> Vec<Fault> {
@@ -185,4 +187,70 @@ fn a_record_without_messages_is_not_judged() {
     let mut trace = stored::trace("tour");
     trace.header.captured.retain(|k| k != "message");
     assert!(judged(&trace).1.is_empty());
+}
+
+fn simple(revision: Revision) -> Sample {
+    let mut t = Sample::stdio();
+    t.header.revision = revision;
+    t.handshake(json!({}), json!({"tools": {}}));
+    t
+}
+
+#[test]
+fn older_revisions_have_their_own_rules() {
+    for revision in [Revision::V2024_11_05, Revision::V2025_03_26, Revision::V2025_06_18] {
+        let mut t = simple(revision);
+        t.client(json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "x", "task": {}}}));
+        t.server(json!({"jsonrpc": "2.0", "id": 1, "result": {"content": []}}));
+        let trace = t.done();
+        assert_eq!(broken(&trace), Vec::<String>::new(), "{revision}");
+        let (_, evidence) = judged(&trace);
+        assert!(evidence.iter().any(|e| e.requirement == "base.request.answered"), "{revision}");
+        assert!(evidence.iter().all(|e| !e.requirement.starts_with("tasks.")), "{revision} has no tasks");
+        t.client(json!({"jsonrpc": "2.0", "id": 2, "method": "tasks/list"}));
+        t.server(json!({"jsonrpc": "2.0", "id": 2, "error": {"code": -32601, "message": "Method not found"}}));
+        let found: Vec<&str> = judged(&t.done()).1.iter().filter(|e| e.is_broken()).map(|e| e.requirement).collect();
+        // up to 2025-03-26 nothing said that the negotiated version must be kept to
+        let expected: &[&str] = match revision {
+            Revision::V2025_06_18 => &["lifecycle.version.respect-negotiated"],
+            _ => &[],
+        };
+        assert_eq!(found, expected, "{revision}");
+    }
+}
+
+#[test]
+fn a_batch_is_two_messages_in_the_revision_that_has_them() {
+    let mut t = simple(Revision::V2025_03_26);
+    let ping = |id: u8| json!({"jsonrpc": "2.0", "id": id, "method": "ping"});
+    let pong = |id: u8| json!({"jsonrpc": "2.0", "id": id, "result": {}});
+    t.client(json!([ping(1), ping(2)]));
+    t.server(json!([pong(1), pong(2)]));
+    assert_eq!(broken(&t.done()), Vec::<String>::new());
+    t.client(ping(2));
+    assert_eq!(broken(&t.done()).len(), 1, "an id of a batch is used again");
+}
+
+/// What takes longer than it should with the length of a trace would show here: this is many times the usual length.
+#[test]
+fn a_long_trace_is_judged_in_time() {
+    let mut t = Sample::stdio();
+    t.handshake(json!({}), json!({"tools": {}, "tasks": {"requests": {"tools": {"call": {}}}}}));
+    let task = |id: usize| {
+        json!({"taskId": format!("t{id}"), "status": "working", "createdAt": "2025-11-25T10:00:00Z",
+            "lastUpdatedAt": "2025-11-25T10:00:00Z", "ttl": 60000})
+    };
+    for n in 0..400 {
+        let call = json!({"name": "x", "task": {}, "_meta": {"progressToken": n}});
+        t.client(json!({"jsonrpc": "2.0", "id": 2 * n + 1, "method": "tools/call", "params": call}));
+        t.server(json!({"jsonrpc": "2.0", "id": 2 * n + 1, "result": {"task": task(n)}}));
+        t.server(json!({"jsonrpc": "2.0", "method": "notifications/progress",
+            "params": {"progressToken": n, "progress": 1, "_meta": {crate::conversation::RELATED_TASK: {"taskId": format!("t{n}")}}}}));
+        t.client(json!({"jsonrpc": "2.0", "id": 2 * n + 2, "method": "tasks/get", "params": {"taskId": "t0"}}));
+        t.server(json!({"jsonrpc": "2.0", "id": 2 * n + 2, "result": task(0)}));
+    }
+    let trace = t.done();
+    let begun = std::time::Instant::now();
+    assert_eq!(broken(&trace), Vec::<String>::new());
+    assert!(begun.elapsed() < std::time::Duration::from_secs(20), "{:?}", begun.elapsed());
 }

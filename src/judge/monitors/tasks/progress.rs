@@ -3,6 +3,7 @@
 use crate::conversation::{Said, Task};
 use crate::judge::monitor::{Monitor, Notes, Scene};
 use crate::wire::Id;
+use std::collections::HashMap;
 
 /// The rules of progress.
 #[derive(Debug, Default)]
@@ -25,8 +26,16 @@ impl Monitor for Progress {
     }
 
     fn end(&mut self, scene: &Scene<'_>, notes: &mut Notes<'_>) {
+        let mut reports: HashMap<usize, Vec<usize>> = HashMap::new();
+        for (index, said) in scene.c.iter() {
+            if let Some(request) = said.progress_of {
+                reports.entry(request).or_default().push(index);
+            }
+        }
         for task in &scene.c.tasks {
-            stops(scene, task, notes);
+            if let Some(reports) = task.created_by().and_then(|request| reports.get(&request)) {
+                stops(scene, task, reports, notes);
+            }
         }
     }
 }
@@ -69,7 +78,7 @@ fn same(scene: &Scene<'_>, index: usize, said: &Said, notes: &mut Notes<'_>) {
         t.receiver == said.from
             && t.session == said.session
             && t.creations.iter().any(|c| scene.c.sent_before(c.answer, index))
-            && !t.sightings.iter().any(|s| s.is_terminal() && s.message < index)
+            && t.ended.is_none_or(|end| end > index)
     };
     let mut tasks = scene.c.tasks.iter().filter(active);
     if let (Some(task), None) = (tasks.next(), tasks.next())
@@ -87,7 +96,7 @@ fn reused(scene: &Scene<'_>, index: usize, said: &Said, notes: &mut Notes<'_>) {
         t.requestor() == said.from
             && t.session == said.session
             && t.created_by().is_some_and(|r| r < index)
-            && !t.sightings.iter().any(|s| s.is_terminal() && s.message < index)
+            && t.ended.is_none_or(|end| end > index)
             && !t.retrievals.iter().any(|r| scene.c.get(*r).is_some_and(|r| r.answered_by.iter().any(|a| *a < index)))
     };
     for task in scene.c.tasks.iter().filter(under_way) {
@@ -100,19 +109,12 @@ fn reused(scene: &Scene<'_>, index: usize, said: &Said, notes: &mut Notes<'_>) {
 }
 
 /// After its final status a task reports no progress.
-fn stops(scene: &Scene<'_>, task: &Task, notes: &mut Notes<'_>) {
+fn stops(scene: &Scene<'_>, task: &Task, reports: &[usize], notes: &mut Notes<'_>) {
     let id = "tasks.progress.stops-at-terminal";
-    let Some(request) = task.created_by() else { return };
     let result = task.retrievals.iter().filter_map(|r| scene.c.get(*r)).flat_map(|r| &r.answered_by).copied();
     let results = result.filter(|a| scene.c.get(*a).is_some_and(Said::is_result));
     let ends: Vec<usize> =
         task.sightings.iter().filter(|s| s.is_terminal()).map(|s| s.message).chain(results).collect();
-    let reports: Vec<usize> = scene
-        .c
-        .iter()
-        .filter(|(_, s)| s.notifies("notifications/progress") && s.progress_of == Some(request))
-        .map(|(i, _)| i)
-        .collect();
     let late: Vec<usize> =
         reports.iter().copied().filter(|p| ends.iter().any(|end| scene.c.sent_before(*end, *p))).collect();
     for report in &late {

@@ -58,8 +58,9 @@ fn earlier(scene: &Scene<'_>, a: &Sighting, b: &Sighting) -> bool {
 
 /// Each sighting against the ones surely before it: first whether a final status was left, then what the last one was.
 fn transitions(scene: &Scene<'_>, task: &Task, notes: &mut Notes<'_>) {
-    // the first final sighting, and the last sighting of any kind, that may come before the one at hand
-    for (i, b) in task.sightings.iter().enumerate() {
+    let ends: Vec<&Sighting> = task.sightings.iter().filter(|s| s.is_terminal()).collect();
+    let (mut last, mut other): (Option<&Sighting>, Option<&Sighting>) = (None, None);
+    for b in &task.sightings {
         let Some(now) = b.status.as_deref() else { continue };
         // an id given twice is a fault of its own, and not a task that starts again
         let again = b.place == Place::Created && task.creations.first().is_some_and(|c| c.answer != b.message);
@@ -68,13 +69,14 @@ fn transitions(scene: &Scene<'_>, task: &Task, notes: &mut Notes<'_>) {
         if !known || redelivered {
             continue;
         }
-        let before = || {
-            let others = task.sightings.iter().enumerate().filter(move |(j, _)| *j != i).map(|(_, a)| a);
-            others.filter(|a| (a.is_active() || a.is_terminal()) && earlier(scene, a, b))
-        };
+        // the last that showed another status
+        if last.is_some_and(|a| a.status != b.status) {
+            other = last;
+        }
+        last = Some(b);
         let pointer = format!("{}/status", b.pointer);
         let found = format!("`{now}`");
-        if let Some(ended) = before().find(|a| a.is_terminal()) {
+        if let Some(ended) = ends.iter().find(|a| !std::ptr::eq(**a, b) && earlier(scene, a, b)) {
             // that a finished task was cancelled at all is a rule of its own
             if b.place == Place::Cancelled {
                 continue;
@@ -87,7 +89,7 @@ fn transitions(scene: &Scene<'_>, task: &Task, notes: &mut Notes<'_>) {
             };
             let expected = format!("`{was}`, which the task had reached and which is final");
             notes.either(was == now, id, b.message, &pointer, expected, found);
-        } else if before().any(|a| a.status.as_deref() != Some(now)) {
+        } else if other.is_some_and(|a| earlier(scene, a, b)) {
             notes.held("tasks.status.valid-transitions", b.message);
         }
     }
