@@ -20,6 +20,7 @@ fn main() {
     }
     trials.push(Trial::test("every folder is a rule", move || no_other_folders(&root)));
     trials.push(Trial::test("every rule is documented", documented));
+    trials.push(Trial::test("the example of the page is clean", example));
     trials.push(Trial::test("every code in the source is a rule", codes_are_rules));
     libtest_mimic::run(&arguments, trials).exit();
 }
@@ -79,6 +80,30 @@ fn documented() -> Result<(), Failed> {
         if !page.contains(&row) {
             return Err(format!("docs/scenarios.md lacks the row\n{row}").into());
         }
+    }
+    Ok(())
+}
+
+/// The worked example is a scenario without a fault, and `explain` says of it what the page says it says.
+fn example() -> Result<(), Failed> {
+    let page = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/scenarios.md"))
+        .map_err(|e| e.to_string())?;
+    let block = |language: &str, begins: &str| {
+        page.split("```")
+            .find_map(|b| {
+                b.strip_prefix(language).map(|b| b.trim_start_matches('\n')).filter(|b| b.starts_with(begins))
+            })
+            .ok_or(format!("no {language} that begins with {begins}"))
+    };
+    let loaded = files::load([("area/example.yaml", block("yaml", "title:")?.as_bytes().to_vec())]);
+    if let Some(d) = loaded.diagnostics.first() {
+        return Err(d.render(false).into());
+    }
+    use mcp_interop::{scenario::explain::table, spec::Revision, trace};
+    let table = table(&loaded.scenarios[0], trace::Seat::Client, Revision::V2025_11_25, trace::Transport::Stdio);
+    let shown = block("text", "4      loop")?;
+    if !table.contains(shown) {
+        return Err(format!("the page says\n{shown}\nand explain says\n{table}").into());
     }
     Ok(())
 }

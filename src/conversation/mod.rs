@@ -215,6 +215,13 @@ impl Conversation {
         self.before(Point::received(a), Point::sent(b)) == Order::Yes
     }
 
+    /// Had `a` left its sender before `b` reached its receiver, for certain? (Where the sender of `a` receives `b`: then what
+    /// it says in `a` was so when it got `b`.)
+    #[must_use]
+    pub fn was_so(&self, a: usize, b: usize) -> bool {
+        self.before(Point::sent(a), Point::received(b)) == Order::Yes
+    }
+
     /// Did `a` leave its sender before `b` left its sender, for certain?
     #[must_use]
     pub fn sent_before(&self, a: usize, b: usize) -> bool {

@@ -93,6 +93,21 @@ impl Sample {
         self.client_text(&value.to_string())
     }
 
+    /// The client says it, to break something on purpose.
+    pub(crate) fn breaking(&mut self, value: Value, requirement: &str) -> u32 {
+        self.breaking_text(&value.to_string(), requirement)
+    }
+
+    pub(crate) fn breaking_text(&mut self, text: &str, requirement: &str) -> u32 {
+        let seq = self.client_text(text);
+        for event in &mut self.events {
+            if let (true, Body::Message { breaks, .. }) = (event.seq == seq, &mut event.body) {
+                breaks.push(requirement.to_owned());
+            }
+        }
+        seq
+    }
+
     pub(crate) fn client_text(&mut self, text: &str) -> u32 {
         match self.header.transport {
             Transport::Stdio => self.message(StreamId(0), Party::Client, text),

@@ -21,7 +21,7 @@ use std::time::Duration;
 /// Judges a trace. Reads nothing else: the scenario's text is in the trace.
 #[must_use]
 pub fn judge(trace: &Trace) -> Judgement {
-    let conversation = Conversation::of(trace);
+    let conversation = Conversation::of(&trace.header, &trace.events);
     let evidence = monitors::run(&conversation, &trace.header);
     let walked = walk(trace);
     Desk { trace, catalogue: Catalogue::of(trace.header.revision), evidence, walked }.judge()
@@ -197,12 +197,7 @@ impl Desk<'_> {
     }
 
     /// The steps' claims: those that no monitor decides are decided by the step itself.
-    fn claims(
-        &self,
-        walk: &Walk,
-        cleared: &mut Vec<Cleared>,
-        unreached: &mut BTreeMap<String, String>,
-    ) {
+    fn claims(&self, walk: &Walk, cleared: &mut Vec<Cleared>, unreached: &mut BTreeMap<String, String>) {
         for shown in walk.shown.iter().filter(|s| self.tests(s.party)) {
             if monitors::covers(&shown.requirement) {
                 continue;
@@ -256,9 +251,7 @@ impl Desk<'_> {
     }
 
     fn explained(&self, deviation: &Deviation) -> bool {
-        self.evidence.iter().any(|e| {
-            e.event == deviation.event && e.party == deviation.party && e.is_broken()
-        })
+        self.evidence.iter().any(|e| e.event == deviation.event && e.party == deviation.party && e.is_broken())
     }
 
     fn outcome(&self, plan: &Plan, walk: &Walk, findings: &mut Vec<Finding>) -> Outcome {
@@ -354,12 +347,7 @@ impl Desk<'_> {
         worst.max_by_key(|(i, f)| (f.verdict, std::cmp::Reverse(*i))).map(|(i, _)| i)
     }
 
-    fn checks(
-        &self,
-        findings: &[Finding],
-        cleared: &[Cleared],
-        unreached: BTreeMap<String, String>,
-    ) -> Vec<Check> {
+    fn checks(&self, findings: &[Finding], cleared: &[Cleared], unreached: BTreeMap<String, String>) -> Vec<Check> {
         let mut checks: BTreeMap<String, Check> = BTreeMap::new();
         for one in cleared {
             let check = checks.entry(one.requirement.clone()).or_insert_with(|| Check {

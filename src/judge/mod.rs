@@ -1,12 +1,15 @@
 //! What a trace proves, and who is at fault. Reads a [`crate::trace::Trace`] and nothing else.
 
+pub mod engine;
 pub mod evidence;
 pub mod finding;
 pub mod monitor;
 pub mod monitors;
+mod outcome;
 pub mod schema_check;
 pub mod stamp;
 
+pub use engine::judge;
 pub use evidence::{Evidence, Shown};
 pub use finding::{Check, Cleared, Finding, Judgement, Outcome, Verdict};
 pub use monitor::{Monitor, Notes, Scene};

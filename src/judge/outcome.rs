@@ -46,7 +46,8 @@ pub(super) fn application(trace: &Trace, plan: &Plan) -> Result<(), (String, Str
                 !m.pointer.starts_with("/_meta") && !m.expected.contains("a value for $")
             });
             if let Some(mismatch) = mismatch {
-                let expected = format!("that the application gets {} at {member}{}", mismatch.expected, mismatch.pointer);
+                let expected =
+                    format!("that the application gets {} at {member}{}", mismatch.expected, mismatch.pointer);
                 let found = match value.get("failure").and_then(Value::as_str) {
                     Some(failure) => format!("it got a failure: {failure}"),
                     None => format!("it got {}", mismatch.found),

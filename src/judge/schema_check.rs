@@ -2,6 +2,7 @@
 //! most specific requirement that says so.
 
 use super::monitor::{Monitor, Notes, Scene};
+use crate::conversation::task::leaf;
 use crate::conversation::{Conversation, Place, Said};
 use crate::spec::{Asked, Catalogue, Level, Revision, Violation, definition, methods};
 use crate::wire::Kind;
@@ -60,6 +61,12 @@ impl Monitor for SchemaCheck {
 
     fn said(&mut self, scene: &Scene<'_>, index: usize, said: &Said, notes: &mut Notes<'_>) {
         let Some(violations) = scene.violations.get(index) else { return };
+        // whether there should have been a task at all is for those who know the tool
+        if said.augmented && said.is_result() && !said.message.result().get("task").is_some_and(Value::is_object) {
+            if said.method.as_deref().and_then(|m| leaf(m, said.to())).is_some() {
+                return;
+            }
+        }
         let mut broken: Vec<&'static str> = Vec::new();
         for (requirement, violation) in attributed(scene.c, index, said, violations) {
             if broken.contains(&requirement) {
@@ -186,6 +193,10 @@ fn place(c: &Conversation, index: usize, said: &Said) -> Option<Place> {
         let some = said.message.result().get("tasks").and_then(Value::as_array).is_some_and(|t| !t.is_empty());
         return some.then_some(Place::Listed);
     }
+    let asked = c.request_of(said).is_some_and(|r| methods::asks_for_task(r.message.params()));
+    if asked && said.is_result() && said.message.result().get("task").is_some_and(Value::is_object) {
+        return Some(Place::Created);
+    }
     let task = c.task_of(said)?;
     task.sightings.iter().find(|s| s.message == index).map(|s| s.place)
 }
@@ -218,7 +229,7 @@ fn attributed<'v>(
             let id = known
                 .or_else(|| envelope(said, v))
                 .or_else(|| place.filter(|_| in_task(v, Some(Place::Got))).and_then(|p| of_task(p, v, lacking)))
-                .or_else(|| payload(said, v, place))
+                .or_else(|| payload(said, v))
                 .unwrap_or_else(|| {
                     let payload = "lifecycle.version.respect-negotiated";
                     let exists = Catalogue::of(said.revision).get(payload).is_some();
@@ -286,7 +297,7 @@ fn of_task(place: Place, v: &Violation, lacking: usize) -> Option<&'static str> 
     })
 }
 
-fn payload(said: &Said, v: &Violation, place: Option<Place>) -> Option<&'static str> {
+fn payload(said: &Said, v: &Violation) -> Option<&'static str> {
     let pointer = v.instance_pointer.as_str();
     if said.revision == Revision::V2025_11_25 {
         if pointer.starts_with("/params/capabilities/tasks") || pointer.starts_with("/result/capabilities/tasks") {
@@ -294,9 +305,6 @@ fn payload(said: &Said, v: &Violation, place: Option<Place>) -> Option<&'static 
         }
         if pointer.ends_with("/execution/taskSupport") {
             return Some("tasks.tool.tasksupport-values");
-        }
-        if said.augmented && said.is_result() && place.is_none() && pointer.starts_with("/result") {
-            return Some("tasks.create.returns-create-task-result");
         }
         if said.result_of("tasks/list") {
             return Some("tasks.list.result-shape");

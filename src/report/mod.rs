@@ -1,1 +1,27 @@
-//! report
+//! Reports: pure functions of what a run gave. The terminal, JSON, and sequence diagrams.
+
+mod detail;
+pub mod diagram;
+pub mod excerpt;
+pub mod exit;
+mod facts;
+pub mod json;
+mod page;
+mod reading;
+pub mod style;
+pub mod terminal;
+pub mod text;
+
+pub use detail::address;
+pub use diagram::diagram;
+pub use exit::exit_code;
+pub use json::json;
+pub use style::{Line, Style, Tone};
+pub use terminal::terminal;
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+mod sample;
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+mod tests;

@@ -47,7 +47,12 @@ fn read(path: &Path) -> Result<Vec<u8>, String> {
     std::fs::read(path).map_err(|e| e.to_string())
 }
 
-fn walk(folder: &Path, prefix: &str, depth: usize, found: &mut Vec<(String, Vec<u8>)>) -> Result<(), (PathBuf, String)> {
+fn walk(
+    folder: &Path,
+    prefix: &str,
+    depth: usize,
+    found: &mut Vec<(String, Vec<u8>)>,
+) -> Result<(), (PathBuf, String)> {
     let wrong = |e: std::io::Error| (folder.to_owned(), e.to_string());
     if depth > DEEPEST {
         return Err((folder.to_owned(), format!("folders lie more than {DEEPEST} deep in each other")));

@@ -1,10 +1,13 @@
 //! Selection and scheduling: which scenarios are played against whom, and what came of all of them.
 
+pub mod embedded;
 pub mod folder;
 pub mod pair;
 pub mod server;
 pub mod summary;
+pub mod surroundings;
 pub mod survey;
+// pub mod traces;
 
 pub use summary::Summary;
 
@@ -12,8 +15,19 @@ use crate::judge::Judgement;
 use crate::spec::Revision;
 use crate::trace::{Seat, Trace, Transport};
 
-/// The kinds of event that a play of ours records.
-pub const RECORDED: [&str; 5] = ["messages", "streams", "http", "process", "saw"];
+/// The kinds of event that a play of ours records, by their names in the record.
+pub const RECORDED: [&str; 10] = [
+    "stream-opened",
+    "stream-closed",
+    "http-request",
+    "http-response",
+    "message",
+    "signal",
+    "process-started",
+    "stderr",
+    "process-exited",
+    "saw",
+];
 
 /// One scenario that was played, and what the judge says of it.
 #[derive(Debug, Clone)]

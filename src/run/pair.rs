@@ -1,6 +1,7 @@
 //! The built-in pair: the reference client and the reference server over in-memory pipes, played from any seat.
 
 use super::RECORDED;
+use crate::fault::Fault;
 use crate::reference::SessionKey;
 use crate::reference::client::{self, Client};
 use crate::reference::server::{self, Server};
@@ -8,13 +9,17 @@ use crate::reference::{Engine, Surroundings};
 use crate::scenario::binding;
 use crate::scenario::exchange::Patience;
 use crate::scenario::plan::Plan;
-use crate::seat::host::{Alter, Host};
+use crate::seat::host::Host;
 use crate::seat::{Play, cast, own};
 use crate::spec::Revision;
 use crate::trace::record::{FORMAT, Script};
 use crate::trace::{Header, Seat, Trace, Transport};
-use crate::transport::{Bounds, Link, Numbers, StdioLink, memory};
+use crate::transport::http_client::{Endpoint, HttpClient, HttpHabits};
+use crate::transport::http_server::{HttpServer, ServerHabits};
+use crate::transport::memory::{self, Acceptor};
+use crate::transport::{Bounds, Link, Numbers, StdioLink};
 use crate::wire::Party;
+use crate::wire::http::ServerPolicy;
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,10 +28,10 @@ use tokio::sync::watch;
 /// How the peers of a pair are set up.
 #[derive(Default)]
 pub struct Deviations {
-    /// What becomes of what the client proposes; `None`: itself.
-    pub client: Option<Alter>,
-    /// What becomes of what the server proposes.
-    pub server: Option<Alter>,
+    /// What is altered in what the client sends, where it is not ours.
+    pub client: Option<Fault>,
+    /// What is altered in what the server sends, where it is not ours.
+    pub server: Option<Fault>,
     /// Changes the client's set-up: its policies and dialect.
     pub client_setup: Option<fn(&mut client::Setup)>,
     /// Changes the server's set-up.
@@ -118,49 +123,84 @@ pub fn server_of(play: &Play, surroundings: Surroundings, change: Option<fn(&mut
 pub async fn play(play: &Play, deviations: Deviations, seed: u64) -> Trace {
     let client = client_of(play, Surroundings::fixed(seed), deviations.client_setup);
     let server = server_of(play, Surroundings::fixed(seed ^ 0x5e5e), deviations.server_setup);
-    let numbers = Numbers::default();
     let (stop, stopped) = watch::channel(false);
-    let events = match (play.plan.transport(), play.seat) {
-        (Transport::Stdio, Seat::Client) => {
-            let (near, far) = memory::pipes();
-            let ours = stdio(Party::Client, near, &numbers);
-            let theirs = stdio(Party::Server, far, &Numbers::default());
-            let host = tokio::spawn(hosted(Box::new(server), deviations.server).run(theirs, stopped.clone()));
+    let (near, far) = ends(play.plan.transport(), play.seat);
+    let events = match play.seat {
+        Seat::Client => {
+            let host = tokio::spawn(hosted(Box::new(server), deviations.server).run(far, stopped.clone()));
             let mut engine = client;
-            let events = own::play(play, &mut engine, ours, stopped).await;
+            let events = own::play(play, &mut engine, near, stopped).await;
             finish(stop, host).await;
             events
         }
-        (Transport::Stdio, Seat::Server) => {
-            let (near, far) = memory::pipes();
-            let ours = stdio(Party::Server, far, &numbers);
-            let theirs = stdio(Party::Client, near, &Numbers::default());
+        Seat::Server => {
             let mut foreign = hosted(Box::new(client), deviations.client);
-            foreign.saw = ours.feed();
-            let host = tokio::spawn(foreign.run(theirs, stopped.clone()));
+            foreign.saw = far.feed();
+            let host = tokio::spawn(foreign.run(near, stopped.clone()));
             let mut engine = server;
-            let events = own::play(play, &mut engine, ours, stopped).await;
+            let events = own::play(play, &mut engine, far, stopped).await;
             finish(stop, host).await;
             events
         }
-        _ => Vec::new(),
+        Seat::Observer => Vec::new(),
     };
     Trace { header: header(play, "mcp-interop", "mcp-interop", Map::new()), events }
 }
 
-fn stdio(party: Party, pipes: memory::Pipes, numbers: &Numbers) -> Link {
-    Link::Stdio(StdioLink::new(party, SessionKey(0), pipes, numbers, Bounds::default()))
+/// The client's and the server's end of a connection in memory. The numbers of streams and round trips of the party that
+/// is ours are shared with nobody: what the other end counts is never recorded.
+pub(super) fn ends(transport: Transport, seat: Seat) -> (Link, Link) {
+    let numbers = Numbers::default();
+    match transport {
+        Transport::Stdio => stdio_ends(&numbers, seat),
+        Transport::Http => http_ends(&numbers, seat),
+    }
 }
 
-fn hosted(engine: Box<dyn Engine>, alter: Option<Alter>) -> Host {
+/// The client's and the server's end of a stdio connection in memory.
+fn stdio_ends(numbers: &Numbers, seat: Seat) -> (Link, Link) {
+    let (near, far) = memory::pipes();
+    let end = |party, pipes| {
+        let numbers = if seat.ours() == Some(party) { numbers.clone() } else { Numbers::default() };
+        Link::Stdio(StdioLink::new(party, SessionKey(0), pipes, &numbers, Bounds::default()))
+    };
+    (end(Party::Client, near), end(Party::Server, far))
+}
+
+/// The client's and the server's end of an HTTP connection in memory.
+fn http_ends(numbers: &Numbers, seat: Seat) -> (Link, Link) {
+    let (connector, acceptor) = memory::network();
+    let of = |party| if seat.ours() == Some(party) { numbers.clone() } else { Numbers::default() };
+    let habits = HttpHabits { listens: true, resumes: true, headers: Vec::new() };
+    let endpoint = Endpoint::memory(connector);
+    let client = HttpClient::new(endpoint, SessionKey(0), habits, &of(Party::Client), Bounds::default());
+    (Link::HttpClient(Box::new(client)), http_server(acceptor, &of(Party::Server)))
+}
+
+/// The reference server's end over HTTP.
+fn http_server(acceptor: Acceptor, numbers: &Numbers) -> Link {
+    let mut surroundings = Surroundings::fixed(7);
+    let entropy = move || surroundings.bits().to_be_bytes();
+    let policy = ServerPolicy { json_answers: true, retry: Some(500), ..ServerPolicy::default() };
+    let habits = ServerHabits::default();
+    Link::HttpServer(Box::new(HttpServer::new(
+        acceptor,
+        policy,
+        entropy,
+        SessionKey(0),
+        habits,
+        numbers,
+        Bounds::default(),
+    )))
+}
+
+fn hosted(engine: Box<dyn Engine>, fault: Option<Fault>) -> Host {
     let mut host = Host::honest(engine);
-    if let Some(alter) = alter {
-        host.alter = alter;
-    }
+    host.fault = fault;
     host
 }
 
-async fn finish(stop: watch::Sender<bool>, host: tokio::task::JoinHandle<()>) {
+pub(super) async fn finish(stop: watch::Sender<bool>, host: tokio::task::JoinHandle<()>) {
     // an embedded peer that is gone already needs no telling
     let _ = stop.send(true);
     let _ = host.await;
@@ -175,33 +215,42 @@ mod tests {
     fn trial() {
         let loaded = crate::scenario::files::embedded();
         for scenario in loaded.scenarios {
-            if !scenario.revisions.contains(&Revision::DEFAULT) || !scenario.transports.contains(&Transport::Stdio) {
-                continue;
-            }
-            let plan = Arc::new(Plan::new(Arc::new(scenario), Transport::Stdio));
-            let mut n = 3;
-            for seat in [Seat::Client, Seat::Server] {
-                let play_ = prepare(Arc::clone(&plan), seat, Revision::DEFAULT, vec![], &mut || {
-                    n += 1;
-                    n
-                });
-                let rt = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
-                let trace = rt.block_on(play(&play_, Deviations::default(), 1));
-                let mut exchange = play_.exchange();
-                for e in &trace.events {
-                    exchange.observe(e);
+            for transport in scenario.transports.clone() {
+                if !scenario.revisions.contains(&Revision::DEFAULT) {
+                    continue;
                 }
-                let walk = exchange.walk();
-                println!("=== {seat} {} {:?} {:?}", play_.plan.scenario().id, walk.ending, trace.end());
-                for d in &walk.deviations {
-                    println!("   DEV {d:?}");
-                }
-                for d in &walk.unreached {
-                    println!("   UNREACHED {d:?}");
-                }
-                if std::env::var("V").is_ok_and(|v| play_.plan.scenario().id.contains(&v)) {
-                    for e in &trace.events {
-                        println!("{}", serde_json::to_string(e).unwrap());
+                let plan = Arc::new(Plan::new(Arc::new(scenario.clone()), transport));
+                let mut n = 3;
+                for seat in
+                    crate::scenario::seats::seats(&scenario, crate::spec::catalogue::Catalogue::of(Revision::DEFAULT))
+                {
+                    let play_ = prepare(Arc::clone(&plan), seat, Revision::DEFAULT, vec![], &mut || {
+                        n += 1;
+                        n
+                    });
+                    let rt =
+                        tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
+                    let trace = rt.block_on(play(&play_, Deviations::default(), 1));
+                    let j = crate::judge::judge(&trace);
+                    println!(
+                        "=== {seat} {transport} {} {:?} {:?} {:?}",
+                        play_.plan.scenario().id,
+                        j.verdict,
+                        j.outcome,
+                        trace.end()
+                    );
+                    for f in &j.findings {
+                        println!("   FINDING {f:?}");
+                    }
+                    for c in &j.checks {
+                        if c.reason.is_some() {
+                            println!("   NOT {} {:?}", c.requirement, c.reason);
+                        }
+                    }
+                    if std::env::var("V").is_ok_and(|v| play_.plan.scenario().id.contains(&v)) {
+                        for e in &trace.events {
+                            println!("{}", serde_json::to_string(e).unwrap());
+                        }
                     }
                 }
             }

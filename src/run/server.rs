@@ -11,7 +11,7 @@ use crate::scenario::{Scenario, binding, seats};
 use crate::seat::{Play, own};
 use crate::spec::Revision;
 use crate::spec::catalogue::Catalogue;
-use crate::trace::{Seat, Trace, Transport, redact};
+use crate::trace::{Seat, Trace, Transport};
 use crate::transport::Link;
 use crate::wire::Party;
 use serde_json::{Map, Value};
@@ -120,7 +120,9 @@ pub async fn server<S: Servers>(
                 };
                 match one(servers, &play, options, surroundings(), interrupted.clone()).await {
                     Ok(played) => results.played.push(played),
-                    Err(closed) => results.troubles.push(Trouble { transport, what: closed.what, stderr: closed.stderr }),
+                    Err(closed) => {
+                        results.troubles.push(Trouble { transport, what: closed.what, stderr: closed.stderr })
+                    }
                 }
             }
         }
@@ -154,9 +156,8 @@ fn ready(
 async fn survey_of<S: Servers>(servers: &mut S, transport: Transport, revision: Revision) -> Result<Offer, Closed> {
     let (link, held) = servers.open(transport).await?;
     let offer = survey::survey(link, revision).await;
-    let stderr = servers.stderr();
     servers.close(held).await;
-    offer.map_err(|what| Closed { what, stderr })
+    offer.map_err(|what| Closed { what, stderr: servers.stderr() })
 }
 
 async fn one<S: Servers>(
@@ -171,13 +172,12 @@ async fn one<S: Servers>(
     let events = own::play(play, &mut client, link, interrupted).await;
     servers.close(held).await;
     let header = header(play, "mcp-interop", &options.name, options.bound.clone());
-    let trace = redact::trace(Trace { header, events });
+    let trace = Trace { header, events };
     let judgement = judge::judge(&trace);
     let scenario = play.plan.scenario();
     let words = &options.words;
     let gap = if words.is_empty() { "" } else { " " };
-    let again =
-        format!("server{gap}{words} --scenario '{}' --transport {}", scenario.id, play.plan.transport());
+    let again = format!("server{gap}{words} --scenario '{}' --transport {}", scenario.id, play.plan.transport());
     Ok(Played { scenario: scenario.id.clone(), title: scenario.title.clone(), trace, judgement, again })
 }
 

@@ -1,6 +1,6 @@
 //! What a scenario means from one seat: what is sent, expected, absorbed and proven, step by step.
 
-use super::model::{Act, Action, Condition, Doing, Loop, Needed, Scenario, Step, StepBody, Verb};
+use super::model::{Act, Action, Condition, Doing, Loop, Needed, Scenario, Step, StepBody, Verb, each_step};
 use super::pattern::{Pattern, Shape};
 use super::seats::{bound_parties, proofs_at};
 use super::spelling;
@@ -313,7 +313,7 @@ impl Table<'_> {
     fn foot(&mut self, revision: Revision) {
         let (mut proven, mut parties) = (BTreeSet::new(), BTreeSet::new());
         let scenario = self.scenario;
-        each(&scenario.exchange, &mut |step| {
+        each_step(&scenario.exchange, &mut |step| {
             if self.holds(&step.when) {
                 for (id, of) in proofs_at(scenario, step, self.catalogue) {
                     for party in of.into_iter().filter(|p| self.seat.tests(*p)) {
@@ -435,18 +435,11 @@ fn loop_notes(l: &Loop) -> Vec<String> {
     }
     match (l.at_least, l.at_most) {
         (0, None) => {}
+        (1, None) => notes.push("at least 1 turn".to_owned()),
         (least, None) => notes.push(format!("at least {least} turns")),
+        (0, Some(1)) => notes.push("at most 1 turn".to_owned()),
         (0, Some(most)) => notes.push(format!("at most {most} turns")),
         (least, Some(most)) => notes.push(format!("{least} to {most} turns")),
     }
     notes
-}
-
-fn each<'a>(steps: &'a [Step], f: &mut dyn FnMut(&'a Step)) {
-    for step in steps {
-        f(step);
-        for inner in step.inner() {
-            each(inner, f);
-        }
-    }
 }

@@ -177,6 +177,16 @@ impl Step {
     }
 }
 
+/// Visits every step, those in blocks too, in the order of the file.
+pub fn each_step<'a>(steps: &'a [Step], f: &mut dyn FnMut(&'a Step)) {
+    for step in steps {
+        f(step);
+        for inner in step.inner() {
+            each_step(inner, f);
+        }
+    }
+}
+
 /// Where the members of a step or an action stand. Says nothing in `Debug`: places are no part of the meaning.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Places(Vec<(&'static str, Span)>);

@@ -1,6 +1,6 @@
 //! Seats: from where a scenario can be played, derived from what it proves and of whom.
 
-use super::model::{Scenario, Step, StepBody, Verb};
+use super::model::{Scenario, Step, StepBody, Verb, each_step};
 use super::pattern::{Pattern, Shape};
 use crate::spec::catalogue::{Bound, Catalogue};
 use crate::trace::Seat;
@@ -14,7 +14,7 @@ use std::collections::BTreeSet;
 pub fn seats(scenario: &Scenario, catalogue: &Catalogue) -> Vec<Seat> {
     let mut bound: BTreeSet<Party> = BTreeSet::new();
     let mut breaking: BTreeSet<Party> = BTreeSet::new();
-    visit(&scenario.exchange, &mut |step| {
+    each_step(&scenario.exchange, &mut |step| {
         bound.extend(proofs_at(scenario, step, catalogue).into_iter().flat_map(|(_, parties)| parties));
         if let StepBody::Act(act) = &step.body
             && (!act.breaks.is_empty() || matches!(act.verb, Verb::Sends { .. }))
@@ -61,7 +61,7 @@ pub fn bound_parties(scenario: &Scenario, step: &Step, bound: Bound) -> Vec<Part
 #[must_use]
 pub fn acting(step: &Step) -> Vec<Party> {
     let mut parties = BTreeSet::new();
-    visit(std::slice::from_ref(step), &mut |s| {
+    each_step(std::slice::from_ref(step), &mut |s| {
         if let StepBody::Act(act) = &s.body {
             parties.insert(act.party);
         }
@@ -77,7 +77,7 @@ fn requestor(scenario: &Scenario, step: &Step) -> Party {
     }
     let mut augments = None;
     let mut asks = None;
-    visit(&scenario.exchange, &mut |s| {
+    each_step(&scenario.exchange, &mut |s| {
         if let StepBody::Act(act) = &s.body
             && let Verb::Requests { method } = &act.verb
         {
@@ -107,14 +107,5 @@ fn has_task(params: &Pattern) -> bool {
             matches!(&m.name.shape, Shape::Literal(v) if v.as_str() == Some("task")) && m.value.shape != Shape::Absent
         }),
         _ => false,
-    }
-}
-
-fn visit<'a>(steps: &'a [Step], f: &mut dyn FnMut(&'a Step)) {
-    for step in steps {
-        f(step);
-        for inner in step.inner() {
-            visit(inner, f);
-        }
     }
 }

@@ -1,5 +1,5 @@
 //! The order that a client over HTTP has to keep at the beginning: nothing after `notifications/initialized` before it is
-//! accepted, and then a listening stream.
+//! accepted.
 
 use crate::trace::event::{Body, StreamId};
 use crate::wire::json::Limits;
@@ -25,8 +25,6 @@ pub(super) struct Gate {
 pub(super) enum Noted {
     /// Nothing.
     Nothing,
-    /// `notifications/initialized` is accepted: it is time to listen.
-    Accepted,
     /// `initialize` was answered with something that is no MCP; in words.
     NoServer(String),
 }
@@ -76,7 +74,7 @@ impl Gate {
             Body::HttpResponse { round_trip, status, headers, body } if self.applies => {
                 if self.unaccepted.is_some_and(|(trip, _)| trip == *round_trip) {
                     self.unaccepted = None;
-                    return Noted::Accepted;
+                    return Noted::Nothing;
                 }
                 let content = headers.iter().find(|(n, _)| n.eq_ignore_ascii_case("content-type"));
                 let content = content.map_or("no content type", |(_, v)| v.as_str());

@@ -1,37 +1,41 @@
-//! An honest party on a link, without a script: the embedded peer, and what `serve` runs.
+//! A party on a link, without a script: the embedded peer, and what `serve` runs; honest, or with a declared fault.
 
-use super::gate::{Gate, Noted};
+use super::gate::Gate;
 use super::own::raised;
-use crate::reference::{Effect, Engine, Proposal, SessionKey};
+use crate::fault::{Context, Fault};
+use crate::reference::{Effect, Engine, Proposal, Route, SessionKey};
 use crate::trace::Transport;
 use crate::trace::event::Body;
 use crate::transport::{Feed, Link, LinkEvent, LinkWhat, Order, SendOrder};
 use crate::wire::json::Limits;
-use crate::wire::{Message, Party};
+use crate::wire::message::Kind;
+use crate::wire::{Id, Message, Party};
 use bytes::Bytes;
+use serde_json::Value;
 use std::collections::VecDeque;
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-/// What becomes of what the engine proposes: usually itself. The hook for faults.
-pub type Alter = Box<dyn FnMut(Proposal) -> Vec<Proposal> + Send>;
-
 /// An engine, and what goes with it.
 pub struct Host {
     /// The engine.
     pub engine: Box<dyn Engine>,
-    /// What becomes of what it proposes.
-    pub alter: Alter,
+    /// What is altered in what it sends.
+    pub fault: Option<Fault>,
     /// Where it is recorded what its application saw.
     pub saw: Option<Feed>,
+    /// The requests of the other party that are not answered, oldest first.
+    open: Vec<(Id, String)>,
+    /// What goes out later.
+    later: Vec<(Duration, Order)>,
 }
 
 impl Host {
     /// An engine that is let be.
     #[must_use]
     pub fn honest(engine: Box<dyn Engine>) -> Host {
-        Host { engine, alter: Box::new(|proposal| vec![proposal]), saw: None }
+        Host { engine, fault: None, saw: None, open: Vec::new(), later: Vec::new() }
     }
 
     /// Runs until the other party is gone, the client is done, or `stop` turns true.
@@ -54,7 +58,10 @@ impl Host {
                 }
                 for effect in effects {
                     match effect {
-                        Effect::Send(proposal) => waiting.extend((self.alter)(proposal).into_iter().map(order)),
+                        Effect::Send(proposal) => {
+                            let orders = self.altered(proposal, start.elapsed());
+                            waiting.extend(orders);
+                        }
                         Effect::CloseStream { session, request } => {
                             waiting.push_back(Order::CloseStream { session, request });
                         }
@@ -76,10 +83,11 @@ impl Host {
                     inbox.extend(more);
                 }
             }
-            if done && waiting.is_empty() {
+            if done && waiting.is_empty() && self.later.is_empty() {
                 break;
             }
-            let wake = self.engine.wake_at().into_iter().chain(gate.wake_at()).min();
+            let later = self.later.iter().map(|(at, _)| *at);
+            let wake = self.engine.wake_at().into_iter().chain(gate.wake_at()).chain(later).min();
             let until = start + wake.unwrap_or(Duration::from_secs(86_400));
             tokio::select! {
                 biased;
@@ -91,6 +99,9 @@ impl Host {
                 () = tokio::time::sleep_until(until) => {
                     let now = start.elapsed();
                     gate.tick(now);
+                    let (ripe, later) = std::mem::take(&mut self.later).into_iter().partition(|(at, _)| *at <= now);
+                    self.later = later;
+                    waiting.extend(Vec::from_iter(ripe).into_iter().map(|(_, order)| order));
                     if self.engine.wake_at().is_some_and(|at| at <= now) {
                         self.engine.wake(now);
                     }
@@ -128,10 +139,7 @@ impl Host {
             LinkWhat::Record(body) => body,
         };
         let mut more = Vec::new();
-        if gate.note(&body, now) == Noted::Accepted {
-            let (last_event_id, resumes, headers, step) = (None, None, Vec::new(), None);
-            more.extend(link.order(Order::Listen { session: SessionKey(0), last_event_id, resumes, headers, step }));
-        }
+        gate.note(&body, now);
         let (Body::Message { from, text, .. }, Some(session)) = (&body, event.session) else { return more };
         let message = Message::read(Bytes::from(text.bytes()), &Limits::default());
         if *from == ours {
@@ -142,12 +150,50 @@ impl Host {
             {
                 more.extend(link.order(Order::Version { session, version: version.to_owned() }));
             }
+            if let Kind::Request { id, method } = message.kind() {
+                self.open.push((id.clone(), method.clone()));
+            }
             self.engine.receive(now, session, &message);
         }
         more
     }
+
+    /// What is sent in place of a proposal.
+    fn altered(&mut self, proposal: Proposal, now: Duration) -> Vec<Order> {
+        let answered = match &proposal.route {
+            Route::Answer(id) => self.open.iter().position(|(open, _)| open == id),
+            _ => None,
+        };
+        let orders = match &mut self.fault {
+            None => vec![(Duration::ZERO, order(proposal.session, proposal.route, &proposal.message))],
+            Some(fault) => {
+                let method = answered.and_then(|i| self.open.get(i)).map(|(_, method)| method.as_str());
+                let outgoing = fault.apply(&proposal.message, Context { method, open: &self.open });
+                outgoing
+                    .into_iter()
+                    .map(|out| {
+                        // an answer that a fault puts in goes where the answer to its request goes
+                        let read = Message::of(&out.message);
+                        let route = match (read.is_answer(), read.id()) {
+                            (true, Some(id)) if self.open.iter().any(|(open, _)| open == id) => {
+                                Route::Answer(id.clone())
+                            }
+                            _ => proposal.route.clone(),
+                        };
+                        (out.delay, order(proposal.session, route, &out.message))
+                    })
+                    .collect()
+            }
+        };
+        if let Some(i) = answered {
+            self.open.remove(i);
+        }
+        let (at_once, late): (Vec<_>, Vec<_>) = orders.into_iter().partition(|(delay, _)| delay.is_zero());
+        self.later.extend(late.into_iter().map(|(delay, order)| (now + delay, order)));
+        at_once.into_iter().map(|(_, order)| order).collect()
+    }
 }
 
-fn order(proposal: Proposal) -> Order {
-    Order::Send(SendOrder::new(proposal.session, proposal.route, Bytes::from(proposal.message.to_string())))
+fn order(session: SessionKey, route: Route, message: &Value) -> Order {
+    Order::Send(SendOrder::new(session, route, Bytes::from(message.to_string())))
 }

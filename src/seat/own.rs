@@ -300,12 +300,6 @@ impl Stage<'_> {
     fn note(&mut self, body: &Body, now: Duration) {
         match self.gate.note(body, now) {
             Noted::Nothing => {}
-            Noted::Accepted => {
-                let session = self.session;
-                let (last_event_id, resumes, headers, step) = (None, None, Vec::new(), None);
-                let events = self.link.order(Order::Listen { session, last_event_id, resumes, headers, step });
-                self.record_all(events);
-            }
             Noted::NoServer(how) => {
                 self.gone.get_or_insert(EndReason::NotStarted { how });
             }

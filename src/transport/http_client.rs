@@ -455,6 +455,9 @@ impl HttpClient {
             }
         }
         events.extend(self.inbox.take_ready());
+        while let Some(arrival) = self.inbox.arrived() {
+            events.extend(self.arrived(arrival));
+        }
         let open: Vec<_> =
             self.trips.values().filter_map(|t| Some((t.session, t.answer.stream().or(t.post)?))).collect();
         for (session, stream) in open {

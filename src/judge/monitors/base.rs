@@ -98,6 +98,11 @@ fn echoes(scene: &Scene<'_>, index: usize, said: &Said, notes: &mut Notes<'_>) {
         return;
     }
     let meant = said.meant_for.and_then(|m| scene.c.get(m));
+    // what was malformed on purpose may be answered with whatever id could be read of it, or with none
+    let provoked = |s: &Said| s.session == said.session && s.from == said.to() && scene.deliberate(s);
+    if scene.c.said.iter().take(index).any(provoked) {
+        return;
+    }
     let refused = scene.c.status_of(said).is_some_and(|s| s >= 400) && said.from == Party::Server;
     match (said.message.id(), meant) {
         // what could not be read has no id; `null` in its place is for the schema check
@@ -186,6 +191,7 @@ impl Monitor for Answered {
         for (index, said) in scene.c.iter() {
             let Kind::Request { id, method } = said.message.kind() else { continue };
             let excused = matches!(id, Id::Odd(_))
+                || scene.deliberate(said)
                 || !said.answered_by.is_empty()
                 || !said.missed_by.is_empty()
                 || said.redelivers.is_some()
@@ -233,8 +239,19 @@ fn garbled(scene: &Scene<'_>, index: usize, said: &Said) -> bool {
     })
 }
 
-/// Did the receiver have time: the deadline passed, or it went on to say something that came after?
+/// Did the receiver have time: the deadline passed, it went on to say something that came after, or it sent a whole response
+/// without an answer?
 fn had_the_chance(scene: &Scene<'_>, index: usize, said: &Said) -> bool {
+    let responded = said.from == Party::Client
+        && said.round_trip.and_then(|r| scene.c.round_trips.get(&r)).is_some_and(|trip| {
+            trip.content_type.as_deref() == Some("application/json") && trip.status.is_some_and(|s| s < 300)
+        })
+        && scene.c.streams.values().any(|s| {
+            s.writer == said.to() && s.round_trip == said.round_trip && matches!(s.closed, Some((_, Closing::Clean)))
+        });
+    if responded {
+        return true;
+    }
     match scene.c.end {
         Some(EndReason::Deadline) => true,
         Some(EndReason::Finished) => scene.c.iter().skip(index).any(|(i, s)| {

@@ -35,6 +35,13 @@ pub fn requirements() -> Vec<&'static str> {
     ids
 }
 
+/// Can a monitor speak about that requirement?
+#[must_use]
+pub fn covers(requirement: &str) -> bool {
+    static IDS: std::sync::OnceLock<Vec<&'static str>> = std::sync::OnceLock::new();
+    IDS.get_or_init(requirements).binary_search(&requirement).is_ok()
+}
+
 /// What a conversation shows of the requirements, in the order of events, then of ids. Both parties are judged; who is under
 /// test is for the caller to say.
 #[must_use]
@@ -55,3 +62,8 @@ pub fn run(c: &Conversation, header: &Header) -> Vec<Evidence> {
     }
     notes.finish()
 }
+
+#[cfg(test)]
+mod stored;
+#[cfg(test)]
+mod tests;

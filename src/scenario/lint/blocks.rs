@@ -1,17 +1,17 @@
 //! Blocks and acts: choices that can be told apart, loops that end, windows that show something, acts a party can do.
 
-use super::each;
 use crate::scenario::diagnostic::Diagnostics;
-use crate::scenario::model::{Act, Condition, Loop, Payload, Scenario, Step, StepBody, Verb};
+use crate::scenario::model::{Act, Condition, Loop, Payload, Scenario, Step, StepBody, Verb, each_step};
 use crate::scenario::pattern::{Member, Pattern, Shape, Type};
-use crate::spec::methods;
+use crate::spec::catalogue::{Catalogue, Transport as OnTransport};
+use crate::spec::{Revision, methods};
 use crate::trace::Transport;
 use crate::wire::Party;
 use serde_json::Value;
 
 /// Checks one scenario.
 pub(super) fn check(scenario: &Scenario, found: &mut Diagnostics) {
-    each(&scenario.exchange, &mut |step| match &step.body {
+    each_step(&scenario.exchange, &mut |step| match &step.body {
         StepBody::Choose { decider, branches } => choice(*decider, branches, found),
         StepBody::May { decider, steps } => {
             if let Some(first) = steps.first()
@@ -32,7 +32,7 @@ pub(super) fn check(scenario: &Scenario, found: &mut Diagnostics) {
     endless(&scenario.exchange, true, found);
     let both = scenario.transports.contains(&Transport::Stdio);
     if both {
-        over_stdio(&scenario.exchange, found);
+        over_stdio(scenario, &scenario.exchange, found);
     }
 }
 
@@ -273,14 +273,16 @@ fn possible(scenario: &Scenario, step: &Step, act: &Act, found: &mut Diagnostics
     }
 }
 
+const HTTP_HELP: &str = "say `transports: http` at the head of the file, or `when: { transport: http }` at the step";
+
 /// What only HTTP has, where nothing restricts the play to it. A branch among others is simply not taken over stdio.
-fn over_stdio(steps: &[Step], found: &mut Diagnostics) {
+fn over_stdio(scenario: &Scenario, steps: &[Step], found: &mut Diagnostics) {
     for step in steps {
         if step.when.contains(&Condition::Transport(Transport::Http)) {
             continue;
         }
         match &step.body {
-            StepBody::Choose { .. } => {}
+            StepBody::Choose { .. } => continue,
             StepBody::Act(act) => {
                 let verb = matches!(
                     act.verb,
@@ -297,11 +299,19 @@ fn over_stdio(steps: &[Step], found: &mut Diagnostics) {
                         "needs-http",
                         step.span,
                         "only HTTP has this, and the file is played over stdio too",
-                        "say `transports: http` at the head of the file, or `when: { transport: http }` at the step",
+                        HTTP_HELP,
                     );
                 }
             }
-            _ => step.inner().for_each(|inner| over_stdio(inner, found)),
+            _ => step.inner().for_each(|inner| over_stdio(scenario, inner, found)),
+        }
+        for proof in &step.proves {
+            let only =
+                |r: &Revision| Catalogue::of(*r).get(&proof.id).is_some_and(|q| q.transport == OnTransport::Http);
+            if !scenario.revisions.is_empty() && scenario.revisions.iter().all(only) {
+                let message = format!("`{}` holds only over HTTP, and the file is played over stdio too", proof.id);
+                found.error_help("needs-http", proof.span, message, HTTP_HELP);
+            }
         }
     }
 }

@@ -1,8 +1,7 @@
 //! Labels: each step has its own, and what refers to one refers to a step that can be meant.
 
-use super::each;
 use crate::scenario::diagnostic::{Diagnostics, did_you_mean};
-use crate::scenario::model::{Act, Doing, Scenario, Step, StepBody, Verb};
+use crate::scenario::model::{Act, Doing, Scenario, Step, StepBody, Verb, each_step};
 use crate::scenario::source::Span;
 use crate::spec::{Revision, methods};
 use crate::wire::Party;
@@ -17,7 +16,7 @@ struct Labelled<'a> {
 /// Checks one scenario.
 pub(super) fn check(scenario: &Scenario, found: &mut Diagnostics) {
     let mut labels: BTreeMap<&str, Labelled<'_>> = BTreeMap::new();
-    each(&scenario.exchange, &mut |step| {
+    each_step(&scenario.exchange, &mut |step| {
         if let StepBody::Act(act) = &step.body
             && let Some(label) = &act.label
         {
@@ -43,7 +42,7 @@ pub(super) fn check(scenario: &Scenario, found: &mut Diagnostics) {
         }
     });
     let mut before: Vec<&Act> = Vec::new();
-    each(&scenario.exchange, &mut |step| {
+    each_step(&scenario.exchange, &mut |step| {
         if let StepBody::Act(act) = &step.body {
             target(scenario, step, act, &before, &labels, found);
             over(step, act, &labels, found);

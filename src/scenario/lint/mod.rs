@@ -6,7 +6,7 @@ mod names;
 mod requirements;
 
 use super::diagnostic::{Diagnostic, Diagnostics};
-use super::model::{Scenario, Step};
+use super::model::Scenario;
 
 /// A rule: its name and what it refuses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -106,14 +106,4 @@ pub fn check(scenarios: &[Scenario]) -> Vec<Diagnostic> {
     }
     requirements::whole_file(scenarios, &mut found);
     found.into_sorted()
-}
-
-/// Every step, those in blocks too, in the order of the file.
-pub(super) fn each<'a>(steps: &'a [Step], f: &mut dyn FnMut(&'a Step)) {
-    for step in steps {
-        f(step);
-        for inner in step.inner() {
-            each(inner, f);
-        }
-    }
 }

@@ -1,8 +1,7 @@
 //! What a file claims of the specification: ids that exist and hold, parties that are bound, decisions, capabilities.
 
-use super::each;
 use crate::scenario::diagnostic::{Diagnostics, did_you_mean};
-use crate::scenario::model::{Needed, Proof, Scenario, Step, StepBody};
+use crate::scenario::model::{Needed, Proof, Scenario, Step, StepBody, each_step};
 use crate::scenario::seats::{acting, bound_parties, seats};
 use crate::scenario::source::Span;
 use crate::spec::Revision;
@@ -13,7 +12,7 @@ use std::sync::OnceLock;
 
 /// Checks one scenario.
 pub(super) fn check(scenario: &Scenario, found: &mut Diagnostics) {
-    each(&scenario.exchange, &mut |step| {
+    each_step(&scenario.exchange, &mut |step| {
         for proof in &step.proves {
             if exists(scenario, proof, found) {
                 proves(scenario, step, proof, found);
@@ -49,7 +48,7 @@ pub(super) fn check(scenario: &Scenario, found: &mut Diagnostics) {
 pub(super) fn whole_file(scenarios: &[Scenario], found: &mut Diagnostics) {
     for scenario in scenarios {
         let mut proofs = 0usize;
-        each(&scenario.exchange, &mut |step| proofs += step.proves.len());
+        each_step(&scenario.exchange, &mut |step| proofs += step.proves.len());
         let first = scenario.exchange.first().map_or(Span::default(), |s| s.span);
         if proofs == 0 {
             found.warn("no-proof", first, "this scenario proves nothing", "add `proves: [..]` to the step that shows it; without, it can show only that the two understand each other");

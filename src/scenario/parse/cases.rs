@@ -7,7 +7,7 @@ use super::tree::{Node, What};
 use super::words::{one_of, party, transport, unknown_word};
 use super::{head, steps, words};
 use crate::scenario::diagnostic::{Diagnostics, closest};
-use crate::scenario::model::{Condition, Need, Scenario, Step, StepBody, Verb};
+use crate::scenario::model::{Condition, Need, Scenario, Step, StepBody, Verb, each_step};
 use crate::scenario::pattern::{Pattern, Shape};
 use crate::scenario::source::{Source, Span};
 use crate::spec::Revision;
@@ -470,7 +470,7 @@ fn slug(name: &str) -> String {
 /// A name that is sent as bytes may be given as `{ hex: .. }` or `{ text: .., times: .. }`.
 fn make_bytes(steps: &[Step], given: &mut [(String, Pattern)], found: &mut Diagnostics) {
     let mut names = BTreeSet::new();
-    visit(steps, &mut |step| {
+    each_step(steps, &mut |step| {
         if let StepBody::Act(act) = &step.body
             && let Verb::Sends { bytes } = &act.verb
             && let Shape::Name(path) = &bytes.shape
@@ -481,16 +481,6 @@ fn make_bytes(steps: &[Step], given: &mut [(String, Pattern)], found: &mut Diagn
     for (name, pattern) in given.iter_mut() {
         if names.contains(name) {
             *pattern = self::pattern::bytes(pattern.clone(), found);
-        }
-    }
-}
-
-/// Every step, those in blocks too, in the order of the file.
-pub(super) fn visit(steps: &[Step], f: &mut dyn FnMut(&Step)) {
-    for step in steps {
-        f(step);
-        for inner in step.inner() {
-            visit(inner, f);
         }
     }
 }

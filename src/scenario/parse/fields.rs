@@ -37,8 +37,9 @@ impl<'a> Fields<'a> {
         self.known.push(name);
         let entries = self.entries;
         let i = entries.iter().position(|(k, _)| k.text == name)?;
-        if let Some(used) = self.used.get_mut(i) {
-            *used = true;
+        // a second one of the same name was reported when it was read
+        for ((key, _), used) in entries.iter().zip(&mut self.used) {
+            *used |= key.text == name;
         }
         entries.get(i).map(|(k, n)| (k, n))
     }

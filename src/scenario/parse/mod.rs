@@ -91,3 +91,6 @@ pub fn pattern_of(value: &serde_json::Value) -> Result<super::Pattern, String> {
         }),
     }
 }
+
+#[cfg(test)]
+mod tests;

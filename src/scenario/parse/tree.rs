@@ -151,7 +151,8 @@ impl Builder<'_> {
             }
             Event::Scalar(text, style, ..) => {
                 let plain = matches!(style, ScalarStyle::Plain);
-                let text = text.into_owned();
+                // where nothing stands the parser says `~`
+                let text = if plain && span.start == span.end { String::new() } else { text.into_owned() };
                 // a key may be judged only when it is known to be one
                 if !self.at_key() && plain {
                     trap(self.found, &text, span);

@@ -5,6 +5,9 @@ use crate::judge::monitor::{Monitor, Notes, Scene};
 use crate::wire::Id;
 use serde_json::Value;
 
+/// After this time, in microseconds, a message is presumed to have been received.
+const DELIVERED: u64 = 200_000;
+
 /// The rules of cancellation.
 #[derive(Debug, Default)]
 pub struct Cancel;
@@ -39,14 +42,20 @@ fn notified(scene: &Scene<'_>, index: usize, said: &Said, notes: &mut Notes<'_>)
     };
     let creation = scene.c.tasks.iter().flat_map(|t| &t.creations).find(names);
     // before the CreateTaskResult came, there was no other way
-    if creation.is_some_and(|c| scene.c.known_when(c.answer, index)) {
-        notes.broken(
+    let Some(creation) = creation else { return };
+    let known = scene.c.known_when(creation.answer, index);
+    let waited = scene.c.get(creation.answer).is_some_and(|a| said.at.saturating_sub(a.at) >= DELIVERED);
+    if known || waited {
+        let evidence = notes.broken(
             "tasks.cancel.not-via-cancelled-notification",
             index,
             "/params/requestId",
             "`tasks/cancel` with the id of the task",
             format!("the id of the request that created it, {id}"),
         );
+        if !known {
+            evidence.presumed();
+        }
     }
 }
 
@@ -57,7 +66,7 @@ fn answered(scene: &Scene<'_>, index: usize, said: &Said, notes: &mut Notes<'_>)
         return;
     }
     let found = said.error_code().map_or_else(|| "a result".to_owned(), |code| format!("the error {code}"));
-    let ended = task.sightings.iter().find(|s| s.is_terminal() && scene.c.known_when(s.message, request));
+    let ended = task.sightings.iter().find(|s| s.is_terminal() && scene.c.was_so(s.message, request));
     if let Some(ended) = ended {
         let refused = said.error_code() == Some(-32602);
         // an error for other reasons (the task is gone, "method not found") has rules of its own

@@ -29,7 +29,9 @@ impl Monitor for Input {
         }
         if said.is_result()
             && let Some(request) = scene.c.request_of(said)
-            && let Some(task) = request.related_task_id().filter(|_| request.task.is_some())
+            && let Some(task) = request.related_task_id().filter(|_| {
+                scene.c.task_of(request).is_some_and(|t| said.answers.is_some_and(|r| t.nested.contains(&r)))
+            })
         {
             let id = "tasks.input.response-related-meta";
             let expected = format!("the related-task `_meta` with `{task}`, as the request had it");
@@ -180,9 +182,7 @@ fn calls(scene: &Scene<'_>, task: &Task, notes: &mut Notes<'_>) {
         scene.c.get(r).is_some_and(|q| r < first.message && q.answered_by.iter().all(|a| *a > first.message))
     };
     if let Some(call) = task.retrievals.iter().find(|r| **r > first.message) {
-        if scene.c.known_when(first.message, *call) {
-            notes.held(id, *call);
-        }
+        notes.held(id, *call);
         return;
     }
     let pending = task.retrievals.iter().any(|r| open(*r));

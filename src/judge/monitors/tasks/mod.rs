@@ -34,8 +34,8 @@ pub fn all() -> Vec<Box<dyn Monitor>> {
     ]
 }
 
-/// Had the task surely been seen as completed before the request behind that answer was sent?
+/// Was the task surely completed when the request behind that answer came?
 fn completed_before(scene: &Scene<'_>, task: &Task, answer: usize) -> bool {
     let Some(request) = scene.c.get(answer).and_then(|s| s.answers) else { return false };
-    task.sightings.iter().any(|s| s.status.as_deref() == Some("completed") && scene.c.known_when(s.message, request))
+    task.sightings.iter().any(|s| s.status.as_deref() == Some("completed") && scene.c.was_so(s.message, request))
 }

@@ -29,7 +29,9 @@ impl Monitor for Retrieval {
     }
 
     fn said(&mut self, scene: &Scene<'_>, index: usize, said: &Said, notes: &mut Notes<'_>) {
-        if !said.message.is_answer() || said.redelivers.is_some() {
+        // an error without a code is broken enough
+        let garbled = said.is_error() && said.error_code().is_none();
+        if !said.message.is_answer() || said.redelivers.is_some() || garbled {
             return;
         }
         let Some(request) = scene.c.request_of(said) else { return };
@@ -67,7 +69,16 @@ fn unknown(scene: &Scene<'_>, index: usize, said: &Said, method: &str, asked: Op
     let served = said.error_code() != Some(METHOD_NOT_FOUND)
         && scene.c.declares(said, said.from, "tasks") == Some(true)
         && (method != "tasks/cancel" || scene.c.declares(said, said.from, "tasks.cancel") == Some(true));
-    if known || !served {
+    // a task that the receiver has called unknown before is unknown from then on
+    let gone = scene.c.iter().take(index).any(|(i, s)| {
+        s.from == said.from
+            && s.error_code() == Some(INVALID_PARAMS)
+            && (s.error_of("tasks/get") || s.error_of("tasks/result"))
+            && scene.c.request_of(s).and_then(|r| r.message.params().get("taskId")).and_then(Value::as_str)
+                == Some(asked)
+            && said.answers.is_some_and(|request| scene.c.known_when(i, request))
+    });
+    if known && !gone || !served {
         return;
     }
     let well = said.error_code() == Some(INVALID_PARAMS);
@@ -117,7 +128,7 @@ fn retrieved(scene: &Scene<'_>, index: usize, said: &Said, asked: Option<&str>, 
     }
     let Some(task) = scene.c.task_of(said) else { return };
     let Some(request) = said.answers else { return };
-    let ended = |s: &&Sighting| s.is_terminal() && scene.c.known_when(s.message, request);
+    let ended = |s: &&Sighting| s.is_terminal() && scene.c.was_so(s.message, request);
     if let Some(ended) = task.sightings.iter().find(ended) {
         let completed = ended.status.as_deref() == Some("completed");
         let gone = said.error_code() == Some(INVALID_PARAMS);
@@ -170,7 +181,12 @@ fn within_ttl(scene: &Scene<'_>, task: &Task, said: &Said) -> bool {
 fn blocks(scene: &Scene<'_>, index: usize, said: &Said, task: &Task, request: usize, notes: &mut Notes<'_>) {
     let id = "tasks.result.blocks-until-terminal";
     let expected = "no answer until the task has ended";
-    let later = task.sightings.iter().find(|s| s.is_active() && scene.c.sent_before(index, s.message));
+    // a task that had ended and then shows another status breaks the rules of statuses instead
+    let ended = task.sightings.iter().find(|s| s.is_terminal()).map(|s| s.message);
+    let later = task
+        .sightings
+        .iter()
+        .find(|s| s.is_active() && ended.is_none_or(|e| s.message < e) && scene.c.sent_before(index, s.message));
     if let Some(later) = later {
         let status = later.status.as_deref().unwrap_or_default();
         notes.broken(id, index, "/result", expected, format!("a result, and the task was still `{status}` later"));

@@ -61,7 +61,9 @@ fn transitions(scene: &Scene<'_>, task: &Task, notes: &mut Notes<'_>) {
     // the first final sighting, and the last sighting of any kind, that may come before the one at hand
     for (i, b) in task.sightings.iter().enumerate() {
         let Some(now) = b.status.as_deref() else { continue };
-        let known = b.is_active() || b.is_terminal();
+        // an id given twice is a fault of its own, and not a task that starts again
+        let again = b.place == Place::Created && task.creations.first().is_some_and(|c| c.answer != b.message);
+        let known = (b.is_active() || b.is_terminal()) && !again;
         let redelivered = scene.c.get(b.message).is_some_and(|s| s.redelivers.is_some());
         if !known || redelivered {
             continue;

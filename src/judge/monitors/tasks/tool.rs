@@ -101,6 +101,10 @@ impl Tool {
         let Some((asked, call)) = said.answers.and_then(|i| scene.c.get(i).map(|r| (i, r))) else { return };
         let Some((support, _)) = self.support(scene, asked, call) else { return };
         let augmented = methods::asks_for_task(call.message.params());
+        // an error without a code is broken enough
+        if said.is_error() && said.error_code().is_none() {
+            return;
+        }
         let refused = said.error_code() == Some(-32601);
         let found = match said.error_code() {
             Some(code) => format!("the error {code}"),

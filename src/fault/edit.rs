@@ -1,0 +1,102 @@
+//! Changes inside a JSON value, by pointer.
+
+use crate::wire::Id;
+use serde_json::{Map, Value};
+
+/// Changes a value that may not be there.
+pub(super) fn in_place(value: &mut Option<Value>, change: impl FnOnce(&mut Value)) {
+    if let Some(value) = value {
+        change(value);
+    }
+}
+
+fn steps(pointer: &str) -> Vec<String> {
+    pointer.split('/').skip(1).map(|s| s.replace("~1", "/").replace("~0", "~")).collect()
+}
+
+/// Puts a value at a pointer; objects on the way are made. In an array the place must be there already, or be `-`.
+pub fn set(value: &mut Value, pointer: &str, to: Value) {
+    let mut place = value;
+    for step in steps(pointer) {
+        if let Value::Array(items) = place {
+            if step == "-" {
+                items.push(Value::Null);
+                let last = items.len() - 1;
+                let Some(inner) = items.get_mut(last) else { return };
+                place = inner;
+                continue;
+            }
+            let Some(inner) = step.parse::<usize>().ok().and_then(|i| items.get_mut(i)) else { return };
+            place = inner;
+            continue;
+        }
+        if !place.is_object() {
+            *place = Value::Object(Map::new());
+        }
+        let Value::Object(members) = place else { return };
+        place = members.entry(step).or_insert(Value::Null);
+    }
+    *place = to;
+}
+
+/// Takes out the value at a pointer, if there is one.
+pub fn remove(value: &mut Value, pointer: &str) {
+    let Some((parent, last)) = pointer.rsplit_once('/') else { return };
+    match value.pointer_mut(parent) {
+        Some(Value::Object(members)) => {
+            members.shift_remove(&last.replace("~1", "/").replace("~0", "~"));
+        }
+        Some(Value::Array(items)) => {
+            if let Some(i) = last.parse::<usize>().ok().filter(|i| *i < items.len()) {
+                items.remove(i);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Adds to the number at a pointer.
+pub fn add(value: &mut Value, pointer: &str, by: i64) {
+    if let Some(number) = value.pointer_mut(pointer)
+        && let Some(n) = number.as_i64()
+    {
+        *number = Value::from(n.saturating_add(by));
+    }
+}
+
+/// The same value with the members of every object in reverse order.
+#[must_use]
+pub fn reversed(value: &Value) -> Value {
+    match value {
+        Value::Object(members) => {
+            Value::Object(members.iter().rev().map(|(name, v)| (name.clone(), reversed(v))).collect())
+        }
+        Value::Array(items) => Value::Array(items.iter().map(reversed).collect()),
+        other => other.clone(),
+    }
+}
+
+/// Replaces `$/pointer` by what `message` has there (`null` if nothing), and `$open METHOD` by the id of the latest open
+/// request with that method.
+#[must_use]
+pub fn fill(value: &Value, message: &Value, open: &[(Id, String)]) -> Value {
+    match value {
+        Value::String(text) => {
+            if text == "$" {
+                message.clone()
+            } else if let Some(pointer) = text.strip_prefix('$').filter(|p| p.starts_with('/')) {
+                message.pointer(pointer).cloned().unwrap_or(Value::Null)
+            } else if let Some(method) = text.strip_prefix("$open ") {
+                let found = open.iter().rev().find(|(_, m)| m == method);
+                found.map_or(Value::Null, |(id, _)| id.to_value())
+            } else {
+                value.clone()
+            }
+        }
+        Value::Array(items) => Value::Array(items.iter().map(|v| fill(v, message, open)).collect()),
+        Value::Object(members) => {
+            Value::Object(members.iter().map(|(name, v)| (name.clone(), fill(v, message, open))).collect())
+        }
+        other => other.clone(),
+    }
+}

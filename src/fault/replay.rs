@@ -1,0 +1,90 @@
+//! A fault applied to a stored trace: what the trace would look like if the party had deviated.
+//!
+//! The other party does not react, so this is only honest for a deviation whose consequences are none, or are cut off
+//! ([`Fault::then`]).
+
+use super::{Context, Fault, Then};
+use crate::conversation::Conversation;
+use crate::trace::{Body, EndReason, Event, Text, Trace};
+use crate::wire::json::Limits;
+use crate::wire::{Id, Kind, Message};
+use std::time::Duration;
+
+/// A trace with a fault in it.
+#[derive(Debug, Clone)]
+pub struct Replayed {
+    /// The trace.
+    pub trace: Trace,
+    /// The events that are not as they were.
+    pub changed: Vec<u32>,
+    /// Did the fault do anything at all?
+    pub touched: bool,
+}
+
+/// Applies a fault to a trace.
+#[must_use]
+pub fn replay(fault: &Fault, trace: &Trace) -> Replayed {
+    let mut fault = fault.clone();
+    let c = Conversation::of(&trace.header, &trace.events);
+    let mut out = Replayed {
+        trace: Trace { header: trace.header.clone(), events: Vec::new() },
+        changed: Vec::new(),
+        touched: false,
+    };
+    let mut late = Duration::ZERO;
+    for event in &trace.events {
+        let body = match &event.body {
+            Body::Message { from, text, cut_from: None, .. } if *from == fault.by => (from, text),
+            _ => {
+                push(&mut out, event, event.body.clone(), late);
+                continue;
+            }
+        };
+        let (from, text) = body;
+        let message = Message::read(text.bytes().into(), &Limits::default());
+        if matches!(message.kind(), Kind::Unreadable(_)) {
+            push(&mut out, event, event.body.clone(), late);
+            continue;
+        }
+        let said = c.said.iter().find(|s| s.event == event.seq && s.part.is_none());
+        let method = said.and_then(|s| s.method.clone());
+        let open: Vec<(Id, String)> = c
+            .said
+            .iter()
+            .filter(|s| s.event < event.seq && s.from != *from && s.is_request())
+            .filter(|s| s.answered_by.iter().all(|a| c.get(*a).is_some_and(|a| a.event >= event.seq)))
+            .filter_map(|s| Some((s.message.id()?.clone(), s.method.clone()?)))
+            .collect();
+        let context = Context { method: method.as_deref(), open: &open };
+        let sent = fault.apply(message.value(), context);
+        let touched = sent.len() != 1 || sent.iter().any(|s| s.changed);
+        for outgoing in sent {
+            late += outgoing.delay;
+            let mut body = event.body.clone();
+            if outgoing.changed
+                && let Body::Message { text, .. } = &mut body
+            {
+                *text = Text::Plain(outgoing.message.to_string());
+            }
+            let seq = push(&mut out, event, body, late);
+            if outgoing.changed {
+                out.changed.push(seq);
+            }
+        }
+        out.touched |= touched;
+        if let Some(then) = fault.then.filter(|_| touched) {
+            if then == Then::Deadline {
+                push(&mut out, event, Body::End { reason: EndReason::Deadline }, late);
+            }
+            break;
+        }
+    }
+    out
+}
+
+fn push(out: &mut Replayed, event: &Event, body: Body, late: Duration) -> u32 {
+    let seq = u32::try_from(out.trace.events.len()).unwrap_or(u32::MAX);
+    let late = u64::try_from(late.as_micros()).unwrap_or(u64::MAX);
+    out.trace.events.push(Event { seq, at: event.at.saturating_add(late), body });
+    seq
+}

@@ -1,0 +1,37 @@
+//! The embedded server as a server under test: a new one for every connection, in memory.
+
+use super::pair::{ends, finish};
+use super::server::{Closed, Servers};
+use crate::reference::Surroundings;
+use crate::reference::server::{self, Server};
+use crate::seat::host::Host;
+use crate::trace::{Seat, Transport};
+use crate::transport::Link;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+/// Gives embedded servers. `surroundings` is asked for once a server.
+pub struct Embedded<F: FnMut() -> Surroundings> {
+    /// Wall clock and randomness.
+    pub surroundings: F,
+}
+
+impl<F: FnMut() -> Surroundings> Servers for Embedded<F> {
+    type Held = (watch::Sender<bool>, JoinHandle<()>);
+
+    async fn open(&mut self, transport: Transport) -> Result<(Link, Self::Held), Closed> {
+        let (near, far) = ends(transport, Seat::Client);
+        let server = Server::new(server::Setup::new((self.surroundings)()));
+        let (stop, stopped) = watch::channel(false);
+        let host = tokio::spawn(Host::honest(Box::new(server)).run(far, stopped));
+        Ok((near, (stop, host)))
+    }
+
+    async fn close(&mut self, (stop, host): Self::Held) {
+        finish(stop, host).await;
+    }
+
+    fn stderr(&self) -> Option<String> {
+        None
+    }
+}
