@@ -124,7 +124,9 @@ impl Scope {
     #[must_use]
     pub fn covers_scenario(&self, scenario: &str) -> bool {
         let covers = |own: &str| {
-            scenario.strip_prefix(own).is_some_and(|rest| rest.is_empty() || (rest.starts_with('#') && !own.contains('#')))
+            scenario
+                .strip_prefix(own)
+                .is_some_and(|rest| rest.is_empty() || (rest.starts_with('#') && !own.contains('#')))
         };
         let named = match &self.key.what {
             Broken::Exchange { scenario: own, .. } => own == scenario,
@@ -265,12 +267,7 @@ fn entries<T>(
     all
 }
 
-fn scope(
-    f: &mut Fields<'_, '_>,
-    source: &Arc<Source>,
-    scenarios: &[&str],
-    found: &mut Diagnostics,
-) -> Option<Scope> {
+fn scope(f: &mut Fields<'_, '_>, source: &Arc<Source>, scenarios: &[&str], found: &mut Diagnostics) -> Option<Scope> {
     let revision = f.take("revision").and_then(|node| {
         let date = fields::text("`revision`", node, found)?;
         revision(&date, fields::span(node), found)
@@ -392,7 +389,8 @@ mod tests {
         ] {
             assert_eq!(FindingKey::parse(text).unwrap().to_string(), text);
         }
-        let said = ["base.request.answered", "a.b@nobody", "exchange:x@server"].map(|t| FindingKey::parse(t).unwrap_err());
+        let said =
+            ["base.request.answered", "a.b@nobody", "exchange:x@server"].map(|t| FindingKey::parse(t).unwrap_err());
         insta::assert_snapshot!(said.join("\n"));
     }
 
@@ -434,7 +432,10 @@ finding = "base.request.answered"
         )
         .unwrap();
         let scope = &known[0].scope;
-        assert_eq!((scope.place.as_str(), scope.sometimes, &scope.transports[..]), ("b.toml:1:1", true, &[Transport::Http][..]));
+        assert_eq!(
+            (scope.place.as_str(), scope.sometimes, &scope.transports[..]),
+            ("b.toml:1:1", true, &[Transport::Http][..])
+        );
         assert!(scope.covers_scenario("tasks/unknown-ids#get") && !scope.covers_scenario("tasks/unknown-idsx"));
         let said = read_adjudications(
             &Source::new(
