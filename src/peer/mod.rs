@@ -1,6 +1,7 @@
 //! The programs under test: what `harness.toml` says of them, how they are started and stopped, and what is known to be
 //! wrong with them.
 
+pub mod baseline;
 pub mod config;
 mod fields;
 mod group;
