@@ -1210,15 +1210,42 @@ impl Exchange {
         // where another turn of a loop and the step after it are both possible, the step after it is what is owed
         let owed = frontier.iter().copied().find(|f| !self.optional(*f)).unwrap_or(first);
         let party = self.act(owed).map_or(Party::Server, |(act, _)| act.party);
+        // of a choice that was not made, any branch would do
+        let ways: Vec<String> = frontier
+            .iter()
+            .filter(|f| **f == owed || self.choice_of(**f).is_some_and(|c| self.choice_of(owed) == Some(c)))
+            .map(|f| self.plan.words(*f))
+            .collect();
         Ending::Owed {
             step: self.plan.nodes[owed].name.clone(),
             party,
-            expected: format!("that {}", self.plan.words(owed)),
+            expected: format!("that {}", ways.join(", or that ")),
             found,
             event: last,
             span: self.plan.nodes[owed].span,
-            proves: self.plan.nodes[owed].proves.iter().map(|p| p.id.clone()).collect(),
+            proves: self.claims_of(owed),
         }
+    }
+
+    /// The undecided choice that an act would decide.
+    fn choice_of(&self, id: NodeId) -> Option<NodeId> {
+        let branch = self.plan.nodes[id].parent?;
+        let choice = self.plan.nodes[branch].parent?;
+        let open = matches!(self.plan.nodes[choice].kind, NodeKind::Choose(..)) && self.states[choice].chosen.is_none();
+        open.then_some(choice)
+    }
+
+    /// What a step claims to show, or else the nearest block around it.
+    fn claims_of(&self, id: NodeId) -> Vec<String> {
+        let mut at = Some(id);
+        while let Some(node) = at {
+            let proves = &self.plan.nodes[node].proves;
+            if !proves.is_empty() {
+                return proves.iter().map(|p| p.id.clone()).collect();
+            }
+            at = self.plan.nodes[node].parent;
+        }
+        Vec::new()
     }
 
     /// Is an act in a block that need not be entered?
