@@ -80,7 +80,10 @@ impl Way {
 
     fn play(&self) -> Trace {
         // the same values in every run: a failure can be seen again
-        let mut state = self.name().bytes().fold(0xcbf2_9ce4_8422_2325_u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x100_0000_01b3));
+        let mut state = self
+            .name()
+            .bytes()
+            .fold(0xcbf2_9ce4_8422_2325_u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x100_0000_01b3));
         let mut random = || {
             state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
             state ^ (state >> 29)
@@ -296,7 +299,9 @@ fn every_claim_is_shown() -> Result<(), String> {
     let empty: Vec<String> = shown
         .iter()
         .filter(|(_, reached)| !**reached)
-        .map(|((place, claim), _)| format!("{place}: step {} never shows {} of the {}", claim.step, claim.requirement, claim.party))
+        .map(|((place, claim), _)| {
+            format!("{place}: step {} never shows {} of the {}", claim.step, claim.requirement, claim.party)
+        })
         .collect();
     if empty.is_empty() { Ok(()) } else { Err(empty.join("\n")) }
 }
