@@ -145,12 +145,15 @@ impl Desk<'_> {
         }
     }
 
-    /// What monitors saw broken: once for each requirement and party, at the first message that shows it.
+    /// What monitors saw broken: once for each requirement and party, at the first message that shows it at its worst.
     fn findings_of_evidence(&self) -> Vec<Finding> {
         let mut first: BTreeMap<(&str, Party), (usize, usize)> = BTreeMap::new();
-        for (i, evidence) in self.evidence.iter().enumerate() {
-            if evidence.is_broken() {
-                first.entry((evidence.requirement, evidence.party)).or_insert((i, 0)).1 += 1;
+        for (i, evidence) in self.evidence.iter().enumerate().filter(|(_, e)| e.is_broken()) {
+            let (shown, count) = first.entry((evidence.requirement, evidence.party)).or_insert((i, 0));
+            *count += 1;
+            // a decision can make one message's fault less than another's: the worst is told
+            if self.evidence.get(*shown).is_some_and(|s| s.level < evidence.level) {
+                *shown = i;
             }
         }
         let mut order: Vec<(usize, usize)> = first.into_values().collect();
@@ -301,11 +304,12 @@ impl Desk<'_> {
             Ending::Complete => match outcome::application(self.trace, plan) {
                 Ok(()) => Outcome::Reached { other_way: walk.other_way.clone() },
                 Err((expected, found, event)) => {
-                    if !self.tests(Party::Client) {
-                        return Outcome::Reached { other_way: walk.other_way.clone() };
-                    }
+                    // what a party did wrong before explains what the application got
                     if let Some(cause) = self.cause(findings) {
                         return Outcome::Missed { finding: cause };
+                    }
+                    if !self.tests(Party::Client) {
+                        return Outcome::Reached { other_way: walk.other_way.clone() };
                     }
                     let mut finding = self.error(Blame::Client, &expected, &found);
                     finding.verdict = Verdict::Fail;
@@ -325,6 +329,15 @@ impl Desk<'_> {
                 };
                 if self.interrupted() {
                     return Outcome::NotExercised { reason: "the run was interrupted before it".into() };
+                }
+                // who went ahead of the course can be why the other stopped: one cause, one finding
+                let ahead = findings.iter().position(|f| {
+                    f.verdict == Verdict::Fail
+                        && f.blame == Blame::from(party.other())
+                        && walk.early.iter().any(|(_, early)| f.event == Some(*early))
+                });
+                if let Some(cause) = ahead {
+                    return Outcome::Missed { finding: cause };
                 }
                 let (verdict, blame) = match (self.tests(*party), gone) {
                     (true, Some(other)) if other != *party && self.tests(other) => {
