@@ -103,6 +103,7 @@ pub fn client_of(play: &Play, surroundings: Surroundings, change: Option<fn(&mut
 #[must_use]
 pub fn server_of(play: &Play, surroundings: Surroundings, change: Option<fn(&mut server::Setup)>) -> Server {
     let mut setup = server::Setup::new(surroundings);
+    setup.dialect.page_size = cast::page_size(&play.plan);
     if let Some(change) = change {
         change(&mut setup);
     }
