@@ -3,6 +3,7 @@
 use super::config::Peer;
 use super::process::{self, Command, Process};
 use super::start::StartError;
+use crate::spec::digest;
 use crate::wire::Party;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -272,11 +273,6 @@ fn opened(stamp: &str) -> (String, BTreeSet<String>) {
 fn listed(dir: &Path) -> BTreeSet<String> {
     let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
     entries.filter_map(|entry| entry.file_name().into_string().ok()).filter(|name| !name.contains('\n')).collect()
-}
-
-/// FNV-1a: enough to notice that a file has changed.
-fn digest(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 #[cfg(all(test, unix))]

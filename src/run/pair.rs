@@ -11,7 +11,7 @@ use crate::scenario::exchange::Patience;
 use crate::scenario::plan::Plan;
 use crate::seat::host::Host;
 use crate::seat::{Play, cast, own, watch};
-use crate::spec::Revision;
+use crate::spec::{self, Revision};
 use crate::trace::record::{FORMAT, Script};
 use crate::trace::{Header, Seat, Trace, Transport};
 use crate::transport::http_client::{Endpoint, HttpClient, HttpHabits};
@@ -69,7 +69,7 @@ pub fn header(play: &Play, client: &str, server: &str, bound: Map<String, Value>
     Header {
         format: FORMAT,
         harness: env!("CARGO_PKG_VERSION").to_owned(),
-        digests: Map::new(),
+        digests: spec::digests(play.revision),
         scenario: Some(Script {
             id: scenario.id.clone(),
             file: scenario.source.name.clone(),

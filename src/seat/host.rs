@@ -1,5 +1,6 @@
 //! A party on a link, without a script: the embedded peer, and what `serve` runs; honest, or with a declared fault.
 
+use super::answers::Answers;
 use super::gate::Gate;
 use super::own::raised;
 use crate::fault::{Context, Fault};
@@ -44,6 +45,7 @@ impl Host {
         let ours = link.party();
         let http = link.transport() == Transport::Http;
         let mut gate = Gate::new(ours, http);
+        let mut answers = Answers::default();
         let mut waiting: VecDeque<Order> = VecDeque::new();
         let mut inbox: VecDeque<LinkEvent> = VecDeque::new();
         if ours == Party::Client {
@@ -79,6 +81,11 @@ impl Host {
                     inbox.extend(link.order(order));
                 }
                 while let Some(event) = inbox.pop_front() {
+                    if let (Party::Server, Some(session), LinkWhat::Record(body)) = (ours, event.session, &event.what)
+                        && let Some(request) = answers.note(body)
+                    {
+                        self.engine.lost(start.elapsed(), session, &request);
+                    }
                     let more = self.came(&mut link, &mut gate, ours, event, start.elapsed());
                     inbox.extend(more);
                 }

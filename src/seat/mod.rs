@@ -1,5 +1,6 @@
 //! One automaton, three thin adapters: a scenario played as the client, as the server, or watched.
 
+mod answers;
 pub mod cast;
 mod gate;
 pub mod host;

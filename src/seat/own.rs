@@ -1,5 +1,6 @@
 //! The client's and the server's seat: the reference peer proposes, the script disposes, a link carries.
 
+use super::answers::Answers;
 use super::gate::{Gate, Noted};
 use super::{Play, Recorder};
 use crate::reference::{Effect, Engine, Proposal, Route, SessionKey};
@@ -31,6 +32,7 @@ pub async fn play(play: &Play, engine: &mut dyn Engine, link: Link, interrupted:
         held: Vec::new(),
         waiting: VecDeque::new(),
         gate: Gate::new(ours, http),
+        answers: Answers::default(),
         session: SessionKey(0),
         gone: None,
         application_done: false,
@@ -58,6 +60,7 @@ struct Stage<'a> {
     /// What goes out once `notifications/initialized` is accepted.
     waiting: VecDeque<(SessionKey, Option<Route>, Sending)>,
     gate: Gate,
+    answers: Answers,
     session: SessionKey,
     gone: Option<EndReason>,
     application_done: bool,
@@ -298,6 +301,9 @@ impl Stage<'_> {
         };
         self.recorder.record(body.clone());
         self.note(&body, now);
+        if let (Party::Server, Some(session), Some(request)) = (self.ours, event.session, self.answers.note(&body)) {
+            self.engine.lost(now, session, &request);
+        }
         let Body::Message { from, text, .. } = &body else { return };
         let Some(session) = event.session else { return };
         let message = Message::read(Bytes::from(text.bytes()), &Limits::default());

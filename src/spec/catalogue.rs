@@ -151,19 +151,25 @@ impl Catalogue {
     }
 
     fn read(revision: Revision) -> Result<Catalogue, String> {
-        let core = match revision {
-            Revision::V2024_11_05 => include_str!("../../schemas/2024-11-05/requirements.yaml"),
-            Revision::V2025_03_26 => include_str!("../../schemas/2025-03-26/requirements.yaml"),
-            Revision::V2025_06_18 => include_str!("../../schemas/2025-06-18/requirements.yaml"),
-            Revision::V2025_11_25 => include_str!("../../schemas/2025-11-25/requirements.yaml"),
-            Revision::V2026_07_28 => include_str!("../../schemas/2026-07-28/requirements.yaml"),
-        };
+        let core = Catalogue::text(revision);
         let mut requirements = entries(core, None)?;
         if revision == Revision::V2026_07_28 {
             let tasks = include_str!("../../schemas/extension-tasks/requirements.yaml");
             requirements.extend(entries(tasks, Some(TASKS_EXTENSION))?);
         }
         Ok(Catalogue::new(revision, requirements))
+    }
+
+    /// The text of a revision's file.
+    #[must_use]
+    pub fn text(revision: Revision) -> &'static str {
+        match revision {
+            Revision::V2024_11_05 => include_str!("../../schemas/2024-11-05/requirements.yaml"),
+            Revision::V2025_03_26 => include_str!("../../schemas/2025-03-26/requirements.yaml"),
+            Revision::V2025_06_18 => include_str!("../../schemas/2025-06-18/requirements.yaml"),
+            Revision::V2025_11_25 => include_str!("../../schemas/2025-11-25/requirements.yaml"),
+            Revision::V2026_07_28 => include_str!("../../schemas/2026-07-28/requirements.yaml"),
+        }
     }
 
     /// Its revision.

@@ -66,14 +66,20 @@ impl Schemas {
         Schemas { revision, dialect: Draft::Draft202012, registry, definitions: BTreeMap::new() }
     }
 
-    fn read(revision: Revision) -> Result<Schemas, SchemaDefect> {
-        let core = match revision {
+    /// The text of a revision's file.
+    #[must_use]
+    pub fn text(revision: Revision) -> &'static str {
+        match revision {
             Revision::V2024_11_05 => include_str!("../../schemas/2024-11-05/schema.json"),
             Revision::V2025_03_26 => include_str!("../../schemas/2025-03-26/schema.json"),
             Revision::V2025_06_18 => include_str!("../../schemas/2025-06-18/schema.json"),
             Revision::V2025_11_25 => include_str!("../../schemas/2025-11-25/schema.json"),
             Revision::V2026_07_28 => include_str!("../../schemas/2026-07-28/schema.json"),
-        };
+        }
+    }
+
+    fn read(revision: Revision) -> Result<Schemas, SchemaDefect> {
+        let core = Schemas::text(revision);
         let mut sources = vec![(CORE_URI, "", core)];
         if revision == Revision::V2026_07_28 {
             sources.push((TASKS_URI, TASKS_PREFIX, include_str!("../../schemas/extension-tasks/schema.json")));
