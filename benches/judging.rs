@@ -33,6 +33,11 @@ fn validate(c: &mut Criterion) {
     for (name, text) in messages::sizes() {
         let message: Value = serde_json::from_str(&text).unwrap();
         assert!(schemas.is_valid("ListToolsResult", &message["result"]), "{text}");
+        let mut wrong = message["result"].clone();
+        if let Some(last) = wrong["tools"].as_array_mut().and_then(|tools| tools.last_mut()) {
+            last["inputSchema"]["properties"]["path"] = 1.into();
+            assert!(!schemas.is_valid("ListToolsResult", &wrong), "all of it must be looked at");
+        }
         group.throughput(Throughput::Bytes(text.len() as u64));
         group.bench_function(name, |b| {
             b.iter(|| {
