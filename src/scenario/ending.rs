@@ -68,7 +68,7 @@ impl Exchange {
             }
             let (Some(payload), Some(rested)) = (&l.ends_with, state.rested) else { continue };
             let silent = at.saturating_sub(rested) > state.pace.unwrap_or(UNPACED) * 2 + Duration::from_secs(1);
-            if state.turns > 0 && !silent && !state.started {
+            if state.turns > 0 && !silent {
                 let party = self.plan.finisher(*body).unwrap_or(Party::Server);
                 let turns = state.turns;
                 return Ending::Owed {
@@ -76,7 +76,7 @@ impl Exchange {
                     party,
                     expected: format!("the {party} to come to {}", self.describe_payload(payload)),
                     found: format!("it did not, in {turns} turns of the loop"),
-                    event: self.last_in(*body).map(|(event, _)| event),
+                    event: self.last_of(*body, party),
                     span: self.plan.nodes[id].span,
                     proves: self.plan.nodes[id].proves.iter().map(|p| p.id.clone()).collect(),
                 };

@@ -91,6 +91,14 @@ impl Exchange {
             .max_by_key(|(event, _)| *event)
     }
 
+    /// The last event in a block that was that party's.
+    pub(super) fn last_of(&self, id: NodeId, party: Party) -> Option<u32> {
+        (id..self.plan.nodes.len())
+            .filter(|n| self.within_block(*n, id) && self.act(*n).is_some_and(|(act, _)| act.party == party))
+            .filter_map(|n| Some(self.taken[n].as_ref()?.event))
+            .max()
+    }
+
     pub(super) fn within_block(&self, mut node: NodeId, block: NodeId) -> bool {
         while node != block {
             match self.plan.nodes[node].parent {
