@@ -13,6 +13,9 @@ use std::collections::{HashMap, HashSet};
 /// A longer error message is no concise sentence.
 const CONCISE: usize = 500;
 
+/// A request is overdue when a deadline passes this long after it, in microseconds.
+const OVERDUE: u64 = 1_000_000;
+
 /// The rules of single messages.
 #[derive(Debug, Default)]
 pub struct Envelope {
@@ -260,7 +263,8 @@ fn had_the_chance(scene: &Scene<'_>, index: usize, said: &Said) -> bool {
         return true;
     }
     match scene.c.end {
-        Some(EndReason::Deadline) => true,
+        // what was asked just before a deadline that was another's is not overdue
+        Some(EndReason::Deadline) => said.at + OVERDUE <= scene.c.ended_at,
         Some(EndReason::Finished) => scene.c.iter().skip(index).any(|(i, s)| {
             s.session == said.session && s.from == said.to() && s.message.is_answer() && scene.c.known_when(index, i)
         }),
