@@ -2,10 +2,13 @@
 
 use super::explain::TransportName;
 use super::selection::{Selection, revision};
-use crate::peer::config::ServerSpec;
+use crate::judge::Verdict;
+use crate::peer::baseline::{Adjudicated, Known, load_adjudications, load_baseline};
+use crate::peer::config::{EMBEDDED, ServerSpec};
 use crate::peer::process::Command;
 use crate::reference::Surroundings;
 use crate::report::{self, Style};
+use crate::run::baseline::{self, Applied, Coverage};
 use crate::run::embedded::Embedded;
 use crate::run::foreign::Foreign;
 use crate::run::server::{self, Options};
@@ -79,18 +82,65 @@ pub(super) fn run(arguments: Arguments) -> Result<u8, String> {
         anstream::eprintln!("error: {peer} was not run: {why}");
         return Ok(UNREACHED);
     }
+    let expectations = Expectations::of(&arguments, &scenarios)?;
     let results = play(spec, &scenarios, &options)?;
     let summary = Summary::of(&results);
     let colour = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     let style = Style { colour, width: 100, verbose: arguments.verbose };
     anstream::print!("{}", report::terminal(&results, &summary, arguments.strict, &style));
     let mut code = report::exit_code(&results, &summary, arguments.strict);
+    if let Some(expectations) = expectations {
+        let part = !arguments.selection.scenarios.is_empty() || arguments.transport.is_some();
+        let coverage = if part { Coverage::Part } else { Coverage::All };
+        let applied = baseline::apply(&results, &expectations.known, &expectations.adjudicated, coverage);
+        anstream::print!("{}", report::known(&results, &applied, &style));
+        if results.unkept.is_empty() {
+            code = expected(code, &applied, arguments.strict);
+        }
+    }
     // the verdicts are on the screen already: a report that cannot be written is said beside them
     for wrong in write(&arguments, &results, &summary) {
         anstream::eprintln!("error: {wrong}");
         code = code.max(super::USAGE);
     }
     Ok(code)
+}
+
+/// What is known of the peer.
+struct Expectations {
+    known: Vec<Known>,
+    adjudicated: Vec<Adjudicated>,
+}
+
+impl Expectations {
+    /// Reads the files that harness.toml names; `None` where it names none.
+    fn of(arguments: &Arguments, scenarios: &[Scenario]) -> Result<Option<Expectations>, String> {
+        let Some(name) = arguments.peer.as_deref().filter(|name| *name != EMBEDDED) else { return Ok(None) };
+        let config = super::peers::config(arguments.config.as_deref())?;
+        let peer = config.peer(name).map_err(|e| e.to_string())?;
+        if peer.baseline.is_none() && peer.adjudications.is_none() {
+            return Ok(None);
+        }
+        // a selection does not make the other ids unknown
+        let whole = arguments.selection.scenarios.is_empty();
+        let ids: Vec<&str> = scenarios.iter().filter(|_| whole).map(|s| s.id.as_str()).collect();
+        let read = |e: crate::peer::FileError| e.to_string();
+        let known = peer.baseline.as_deref().map(|p| load_baseline(p, &ids)).transpose().map_err(read)?;
+        let adjudicated =
+            peer.adjudications.as_deref().map(|p| load_adjudications(p, &ids)).transpose().map_err(read)?;
+        Ok(Some(Expectations { known: known.unwrap_or_default(), adjudicated: adjudicated.unwrap_or_default() }))
+    }
+}
+
+/// The exit code in the light of the baseline: what is expected fails nothing, and an entry that no longer holds does.
+fn expected(code: u8, applied: &Applied, strict: bool) -> u8 {
+    let worst = applied.verdict();
+    match code {
+        0 | 1 if worst >= Verdict::Fail => 1,
+        0 | 1 if worst == Verdict::Warn && strict => 1,
+        0 | 1 => 0,
+        other => other,
+    }
 }
 
 /// The server that is meant, and how it is played.
@@ -118,7 +168,7 @@ fn target(arguments: &Arguments) -> Result<(Option<ServerSpec>, Options), String
             let words = Command::parse(command, ".").map_err(|e| format!("--stdio: {e}"))?;
             ServerSpec { stdio: Some(words), ..ServerSpec::default() }
         }
-        (_, _, Some(name)) if name == "embedded" => return Ok((None, options)),
+        (_, _, Some(name)) if name == EMBEDDED => return Ok((None, options)),
         (_, _, Some(name)) => {
             let config = super::peers::config(arguments.config.as_deref())?;
             let peer = config.peer(name).map_err(|e| e.to_string())?;
@@ -177,9 +227,7 @@ fn write(arguments: &Arguments, results: &Results, summary: &Summary) -> Vec<Str
         }
     }
     if let Some(folder) = &arguments.trace {
-        if let Err(e) = crate::run::traces::write(folder, results) {
-            wrong.push(e);
-        }
+        wrong.extend(crate::run::traces::write(folder, results).err());
     }
     wrong
 }

@@ -6,10 +6,10 @@ use super::{monitors, outcome};
 use crate::conversation::Conversation;
 use crate::scenario::bind::Bind;
 use crate::scenario::exchange::{Exchange, Patience};
-use crate::scenario::model::Scenario;
+use crate::scenario::model::{Scenario, each_step};
 use crate::scenario::plan::Plan;
 use crate::scenario::walk::{Deviation, Ending, Walk};
-use crate::scenario::{Source, parse};
+use crate::scenario::{Source, parse, seats};
 use crate::spec::catalogue::{Catalogue, Level};
 use crate::trace::{EndReason, Trace};
 use crate::wire::Party;
@@ -97,8 +97,8 @@ impl Desk<'_> {
             }
             Some(Ok((plan, walk))) => {
                 matched.clone_from(&walk.matched);
-                self.claims(walk, &mut cleared, &mut unreached);
-                self.deviations(walk, &mut findings);
+                self.claims(plan, walk, &mut cleared, &mut unreached);
+                self.deviations(plan, walk, &mut findings);
                 self.outcome(plan, walk, &mut findings)
             }
         };
@@ -145,12 +145,15 @@ impl Desk<'_> {
         }
     }
 
-    /// What monitors saw broken: once for each requirement and party, at the first message that shows it.
+    /// What monitors saw broken: once for each requirement and party, at the first message that shows it at its worst.
     fn findings_of_evidence(&self) -> Vec<Finding> {
         let mut first: BTreeMap<(&str, Party), (usize, usize)> = BTreeMap::new();
-        for (i, evidence) in self.evidence.iter().enumerate() {
-            if evidence.is_broken() {
-                first.entry((evidence.requirement, evidence.party)).or_insert((i, 0)).1 += 1;
+        for (i, evidence) in self.evidence.iter().enumerate().filter(|(_, e)| e.is_broken()) {
+            let (shown, count) = first.entry((evidence.requirement, evidence.party)).or_insert((i, 0));
+            *count += 1;
+            // a decision can make one message's fault less than another's: the worst is told
+            if self.evidence.get(*shown).is_some_and(|s| s.level < evidence.level) {
+                *shown = i;
             }
         }
         let mut order: Vec<(usize, usize)> = first.into_values().collect();
@@ -196,42 +199,64 @@ impl Desk<'_> {
         .collect()
     }
 
+    /// The parties under test that a claim of a step is about. Who sent the message that completes a step does not say it: a
+    /// block can end with one party's message and show something of the other.
+    fn claimed_of(&self, plan: &Plan, step: &str, requirement: &str) -> Vec<Party> {
+        let Some(requirement) = self.catalogue.get(requirement) else { return Vec::new() };
+        let scenario = plan.scenario();
+        let mut parties = Vec::new();
+        each_step(&scenario.exchange, &mut |s| {
+            if s.name == step {
+                parties = seats::bound_parties(scenario, s, requirement.party);
+            }
+        });
+        parties.retain(|party| self.tests(*party));
+        parties
+    }
+
     /// The steps' claims: those that no monitor decides are decided by the step itself.
-    fn claims(&self, walk: &Walk, cleared: &mut Vec<Cleared>, unreached: &mut BTreeMap<String, String>) {
-        for shown in walk.shown.iter().filter(|s| self.tests(s.party)) {
-            if monitors::covers(&shown.requirement) {
+    fn claims(&self, plan: &Plan, walk: &Walk, cleared: &mut Vec<Cleared>, unreached: &mut BTreeMap<String, String>) {
+        for shown in &walk.shown {
+            let parties = self.claimed_of(plan, &shown.step, &shown.requirement);
+            if parties.is_empty() || monitors::covers(&shown.requirement) {
                 continue;
             }
             let requirement = shown.requirement.clone();
             if shown.early {
                 unreached.insert(requirement, format!("step {} came before its time", shown.step));
             } else if shown.held {
-                let (party, event, presumed) = (shown.party, shown.event, shown.presumed);
-                cleared.push(Cleared { requirement, party, event, presumed });
+                let (event, presumed) = (shown.event, shown.presumed);
+                let of = |party| Cleared { requirement: requirement.clone(), party, event, presumed };
+                cleared.extend(parties.into_iter().map(of));
             } else {
                 unreached.insert(requirement, format!("step {} did not hold", shown.step));
             }
         }
-        for lost in walk.unreached.iter().filter(|u| self.tests(u.party)) {
-            unreached.insert(lost.requirement.clone(), lost.reason.clone());
+        for lost in &walk.unreached {
+            if !self.claimed_of(plan, &lost.step, &lost.requirement).is_empty() {
+                unreached.insert(lost.requirement.clone(), lost.reason.clone());
+            }
         }
         // a claim that a monitor decides and that nothing exercised is not silently a pass
-        for shown in walk.shown.iter().filter(|s| self.tests(s.party) && monitors::covers(&s.requirement)) {
-            unreached
-                .entry(shown.requirement.clone())
-                .or_insert_with(|| format!("step {} passed without exercising it", shown.step));
+        for shown in walk.shown.iter().filter(|s| monitors::covers(&s.requirement)) {
+            if !self.claimed_of(plan, &shown.step, &shown.requirement).is_empty() {
+                unreached
+                    .entry(shown.requirement.clone())
+                    .or_insert_with(|| format!("step {} passed without exercising it", shown.step));
+            }
         }
     }
 
     /// Failed assertions become findings, unless a monitor's finding at that message says why already.
-    fn deviations(&self, walk: &Walk, findings: &mut Vec<Finding>) {
+    fn deviations(&self, plan: &Plan, walk: &Walk, findings: &mut Vec<Finding>) {
         let mut seen: BTreeSet<(&str, u32)> = BTreeSet::new();
         for deviation in walk.deviations.iter().filter(|d| self.tests(d.party)) {
             if !seen.insert((&deviation.step, deviation.event)) || self.explained(deviation) {
                 continue;
             }
-            let own: Vec<&String> = deviation.proves.iter().filter(|id| !monitors::covers(id)).collect();
-            let requirement = own.first().map(|id| (*id).clone());
+            let of_party = |id: &&String| self.claimed_of(plan, &deviation.step, id).contains(&deviation.party);
+            let own = deviation.proves.iter().find(|id| !monitors::covers(id) && of_party(id));
+            let requirement = own.cloned();
             let verdict = requirement.as_ref().map_or(Verdict::Fail, |id| self.severity(id));
             let decision = deviation.decision.clone();
             findings.push(Finding {
@@ -279,11 +304,12 @@ impl Desk<'_> {
             Ending::Complete => match outcome::application(self.trace, plan) {
                 Ok(()) => Outcome::Reached { other_way: walk.other_way.clone() },
                 Err((expected, found, event)) => {
-                    if !self.tests(Party::Client) {
-                        return Outcome::Reached { other_way: walk.other_way.clone() };
-                    }
+                    // what a party did wrong before explains what the application got
                     if let Some(cause) = self.cause(findings) {
                         return Outcome::Missed { finding: cause };
+                    }
+                    if !self.tests(Party::Client) {
+                        return Outcome::Reached { other_way: walk.other_way.clone() };
                     }
                     let mut finding = self.error(Blame::Client, &expected, &found);
                     finding.verdict = Verdict::Fail;
@@ -303,6 +329,15 @@ impl Desk<'_> {
                 };
                 if self.interrupted() {
                     return Outcome::NotExercised { reason: "the run was interrupted before it".into() };
+                }
+                // who went ahead of the course can be why the other stopped: one cause, one finding
+                let ahead = findings.iter().position(|f| {
+                    f.verdict == Verdict::Fail
+                        && f.blame == Blame::from(party.other())
+                        && walk.early.iter().any(|(_, early)| f.event == Some(*early))
+                });
+                if let Some(cause) = ahead {
+                    return Outcome::Missed { finding: cause };
                 }
                 let (verdict, blame) = match (self.tests(*party), gone) {
                     (true, Some(other)) if other != *party && self.tests(other) => {

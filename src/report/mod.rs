@@ -6,6 +6,7 @@ pub mod excerpt;
 pub mod exit;
 mod facts;
 pub mod json;
+pub mod known;
 mod page;
 mod reading;
 pub mod style;
@@ -16,6 +17,7 @@ pub use detail::address;
 pub use diagram::diagram;
 pub use exit::exit_code;
 pub use json::json;
+pub use known::known;
 pub use style::{Line, Style, Tone};
 pub use terminal::terminal;
 

@@ -38,7 +38,7 @@ pub struct Sorted {
 impl Sorted {
     /// Nobody has looked at it.
     #[must_use]
-    pub fn new(&self) -> bool {
+    pub fn unseen(&self) -> bool {
         self.known.is_none() && self.adjudicated.is_none()
     }
 }
@@ -68,7 +68,7 @@ impl Applied {
     #[must_use]
     pub fn new_findings(&self) -> BTreeMap<&FindingKey, Vec<usize>> {
         let mut all: BTreeMap<&FindingKey, Vec<usize>> = BTreeMap::new();
-        for (i, finding) in self.findings.iter().enumerate().filter(|(_, f)| f.new()) {
+        for (i, finding) in self.findings.iter().enumerate().filter(|(_, f)| f.unseen()) {
             all.entry(&finding.key).or_default().push(i);
         }
         all
@@ -287,7 +287,7 @@ mod tests {
         let said = read_adjudications(&Source::new("a.toml", text), &[]).unwrap();
         let applied = apply(&run, &known, &said, Coverage::All);
         assert_eq!(applied.stale, []);
-        let sorted: Vec<_> = applied.findings.iter().map(|f| (f.known, f.adjudicated, f.new())).collect();
+        let sorted: Vec<_> = applied.findings.iter().map(|f| (f.known, f.adjudicated, f.unseen())).collect();
         assert_eq!(sorted, [(Some(0), None, false), (None, None, true), (None, Some(0), false), (None, None, true)]);
         let new: Vec<String> = applied.new_findings().keys().map(|k| k.to_string()).collect();
         assert_eq!(new, ["tasks.create.returns-create-task-result@server", "exchange:a/b/-@server"]);

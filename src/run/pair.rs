@@ -10,20 +10,19 @@ use crate::scenario::binding;
 use crate::scenario::exchange::Patience;
 use crate::scenario::plan::Plan;
 use crate::seat::host::Host;
-use crate::seat::{Play, cast, own};
+use crate::seat::{Play, cast, own, watch};
 use crate::spec::Revision;
 use crate::trace::record::{FORMAT, Script};
 use crate::trace::{Header, Seat, Trace, Transport};
 use crate::transport::http_client::{Endpoint, HttpClient, HttpHabits};
 use crate::transport::http_server::{HttpServer, ServerHabits};
-use crate::transport::memory::{self, Acceptor};
-use crate::transport::{Bounds, Link, Numbers, StdioLink};
+use crate::transport::memory::{self, Acceptor, Connector};
+use crate::transport::{Bounds, Link, Numbers, Relay, StdioLink};
 use crate::wire::Party;
 use crate::wire::http::ServerPolicy;
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::watch;
 
 /// How the peers of a pair are set up.
 #[derive(Default)]
@@ -104,6 +103,7 @@ pub fn client_of(play: &Play, surroundings: Surroundings, change: Option<fn(&mut
 #[must_use]
 pub fn server_of(play: &Play, surroundings: Surroundings, change: Option<fn(&mut server::Setup)>) -> Server {
     let mut setup = server::Setup::new(surroundings);
+    setup.dialect.page_size = cast::page_size(&play.plan);
     if let Some(change) = change {
         change(&mut setup);
     }
@@ -123,10 +123,11 @@ pub fn server_of(play: &Play, surroundings: Surroundings, change: Option<fn(&mut
 pub async fn play(play: &Play, deviations: Deviations, seed: u64) -> Trace {
     let client = client_of(play, Surroundings::fixed(seed), deviations.client_setup);
     let server = server_of(play, Surroundings::fixed(seed ^ 0x5e5e), deviations.server_setup);
-    let (stop, stopped) = watch::channel(false);
-    let (near, far) = ends(play.plan.transport(), play.seat);
+    let (stop, stopped) = tokio::sync::watch::channel(false);
+    let transport = play.plan.transport();
     let events = match play.seat {
         Seat::Client => {
+            let (near, far) = ends(transport, play.seat);
             let host = tokio::spawn(hosted(Box::new(server), deviations.server).run(far, stopped.clone()));
             let mut engine = client;
             let events = own::play(play, &mut engine, near, stopped).await;
@@ -134,6 +135,7 @@ pub async fn play(play: &Play, deviations: Deviations, seed: u64) -> Trace {
             events
         }
         Seat::Server => {
+            let (near, far) = ends(transport, play.seat);
             let mut foreign = hosted(Box::new(client), deviations.client);
             foreign.saw = far.feed();
             let host = tokio::spawn(foreign.run(near, stopped.clone()));
@@ -142,7 +144,18 @@ pub async fn play(play: &Play, deviations: Deviations, seed: u64) -> Trace {
             finish(stop, host).await;
             events
         }
-        Seat::Observer => Vec::new(),
+        Seat::Observer => {
+            let (near, tap, far) = tapped(transport);
+            let mut moved = hosted(Box::new(client), deviations.client);
+            moved.saw = tap.feed();
+            let client = tokio::spawn(moved.run(near, stopped.clone()));
+            let server = tokio::spawn(hosted(Box::new(server), deviations.server).run(far, stopped.clone()));
+            let events = watch::watch(play, tap, stopped).await;
+            finish(stop, client).await;
+            // it was told with the client
+            let _ = server.await;
+            events
+        }
     };
     Trace { header: header(play, "mcp-interop", "mcp-interop", Map::new()), events }
 }
@@ -171,10 +184,35 @@ fn stdio_ends(numbers: &Numbers, seat: Seat) -> (Link, Link) {
 fn http_ends(numbers: &Numbers, seat: Seat) -> (Link, Link) {
     let (connector, acceptor) = memory::network();
     let of = |party| if seat.ours() == Some(party) { numbers.clone() } else { Numbers::default() };
+    (http_client(connector, &of(Party::Client)), http_server(acceptor, &of(Party::Server)))
+}
+
+/// The client's end, the tap and the server's end of a connection in memory.
+fn tapped(transport: Transport) -> (Link, Link, Link) {
+    let (numbers, bounds) = (Numbers::default(), Bounds::default());
+    let own = Numbers::default;
+    match transport {
+        Transport::Stdio => {
+            let (near, to_client) = memory::pipes();
+            let (to_server, far) = memory::pipes();
+            let end = |party, pipes| Link::Stdio(StdioLink::new(party, SessionKey(0), pipes, &own(), bounds));
+            let tap = Relay::stdio(to_client, to_server, &numbers, bounds);
+            (end(Party::Client, near), Link::Relay(Box::new(tap)), end(Party::Server, far))
+        }
+        Transport::Http => {
+            let (to_tap, at_tap) = memory::network();
+            let (to_server, at_server) = memory::network();
+            let tap = Relay::http(at_tap, Endpoint::memory(to_server), &numbers, bounds);
+            let client = http_client(to_tap, &own());
+            (client, Link::Relay(Box::new(tap)), http_server(at_server, &own()))
+        }
+    }
+}
+
+fn http_client(connector: Connector, numbers: &Numbers) -> Link {
     let habits = HttpHabits { listens: true, resumes: true, headers: Vec::new() };
     let endpoint = Endpoint::memory(connector);
-    let client = HttpClient::new(endpoint, SessionKey(0), habits, &of(Party::Client), Bounds::default());
-    (Link::HttpClient(Box::new(client)), http_server(acceptor, &of(Party::Server)))
+    Link::HttpClient(Box::new(HttpClient::new(endpoint, SessionKey(0), habits, numbers, Bounds::default())))
 }
 
 /// The reference server's end over HTTP.
@@ -200,60 +238,8 @@ fn hosted(engine: Box<dyn Engine>, fault: Option<Fault>) -> Host {
     host
 }
 
-pub(super) async fn finish(stop: watch::Sender<bool>, host: tokio::task::JoinHandle<()>) {
+pub(super) async fn finish(stop: tokio::sync::watch::Sender<bool>, host: tokio::task::JoinHandle<()>) {
     // an embedded peer that is gone already needs no telling
     let _ = stop.send(true);
     let _ = host.await;
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-    use super::*;
-
-    #[test]
-    fn trial() {
-        let loaded = crate::scenario::files::embedded();
-        for scenario in loaded.scenarios {
-            for transport in scenario.transports.clone() {
-                if !scenario.revisions.contains(&Revision::DEFAULT) {
-                    continue;
-                }
-                let plan = Arc::new(Plan::new(Arc::new(scenario.clone()), transport));
-                let mut n = 3;
-                for seat in
-                    crate::scenario::seats::seats(&scenario, crate::spec::catalogue::Catalogue::of(Revision::DEFAULT))
-                {
-                    let play_ = prepare(Arc::clone(&plan), seat, Revision::DEFAULT, vec![], &mut || {
-                        n += 1;
-                        n
-                    });
-                    let rt =
-                        tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
-                    let trace = rt.block_on(play(&play_, Deviations::default(), 1));
-                    let j = crate::judge::judge(&trace);
-                    println!(
-                        "=== {seat} {transport} {} {:?} {:?} {:?}",
-                        play_.plan.scenario().id,
-                        j.verdict,
-                        j.outcome,
-                        trace.end()
-                    );
-                    for f in &j.findings {
-                        println!("   FINDING {f:?}");
-                    }
-                    for c in &j.checks {
-                        if c.reason.is_some() {
-                            println!("   NOT {} {:?}", c.requirement, c.reason);
-                        }
-                    }
-                    if std::env::var("V").is_ok_and(|v| play_.plan.scenario().id.contains(&v)) {
-                        for e in &trace.events {
-                            println!("{}", serde_json::to_string(e).unwrap());
-                        }
-                    }
-                }
-            }
-        }
-    }
 }

@@ -3,15 +3,13 @@
 //! It is the same automaton in every seat. A step is found by who, kind, method and correlation; everything else in it is
 //! asserted. Where it stands is a flat table of node states; [`Exchange::frontier`] says which acts can come next.
 
-use super::binding::{Bindings, Mismatch};
-use super::model::{Act, Payload, Verb};
-use super::pattern::{Path, Pattern, Shape};
+use super::binding::Bindings;
+use super::model::{Act, Verb};
+use super::pattern::Path;
 use super::plan::{Kind as NodeKind, NodeId, Plan};
-use super::walk::{Deviation, Ending, Shown, Unreached, Walk};
-use crate::spec::methods;
+use super::walk::{Deviation, Ending, Walk};
 use crate::spec::{Era, Revision};
-use crate::trace::Transport;
-use crate::trace::event::{Body, Closing, EndReason, Event, StreamId};
+use crate::trace::event::{Body, Closing, Event, StreamId};
 use crate::wire::json::Limits;
 use crate::wire::message::Kind;
 use crate::wire::{Id, Message, Party};
@@ -73,31 +71,31 @@ pub(super) struct NodeState {
 }
 
 #[derive(Debug, Clone)]
-struct StreamState {
-    trip: Option<u32>,
-    closed: bool,
+pub(super) struct StreamState {
+    pub(super) trip: Option<u32>,
+    pub(super) closed: bool,
 }
 
 #[derive(Debug, Clone, Default)]
-struct TripState {
-    status: Option<u16>,
-    request_headers: Vec<(String, String)>,
-    response_body: Option<Value>,
-    last_id: Option<String>,
-    retry: Option<u64>,
+pub(super) struct TripState {
+    pub(super) status: Option<u16>,
+    pub(super) request_headers: Vec<(String, String)>,
+    pub(super) response_body: Option<Value>,
+    pub(super) last_id: Option<String>,
+    pub(super) retry: Option<u64>,
 }
 
 /// Something that an act can be.
 #[derive(Debug, Clone)]
-struct Occurrence {
-    event: u32,
-    at: Duration,
-    from: Party,
-    what: What,
+pub(super) struct Occurrence {
+    pub(super) event: u32,
+    pub(super) at: Duration,
+    pub(super) from: Party,
+    pub(super) what: What,
 }
 
 #[derive(Debug, Clone)]
-enum What {
+pub(super) enum What {
     Said { message: Box<Message>, stream: StreamId, trip: Option<u32>, request: Option<u32> },
     Asked { trip: u32, method: String, resuming: bool },
     Responded { trip: u32, status: u16, with_content: bool },
@@ -118,13 +116,13 @@ pub struct Exchange {
     pub(super) progress_at: Duration,
     pub(super) ready: bool,
     pub(super) scripted: u32,
-    choices: Vec<u8>,
-    kept: Vec<Occurrence>,
-    streams: HashMap<StreamId, StreamState>,
-    trips: HashMap<u32, TripState>,
-    requests: HashMap<(Party, Id), u32>,
-    last_event: Option<(u32, Party, String)>,
-    walk: Walk,
+    pub(super) choices: Vec<u8>,
+    pub(super) kept: Vec<Occurrence>,
+    pub(super) streams: HashMap<StreamId, StreamState>,
+    pub(super) trips: HashMap<u32, TripState>,
+    pub(super) requests: HashMap<(Party, Id), u32>,
+    pub(super) last_event: Option<(u32, Party, String)>,
+    pub(super) walk: Walk,
 }
 
 impl Exchange {
@@ -309,7 +307,7 @@ impl Exchange {
         trip.retry = retry.or(trip.retry);
     }
 
-    fn happen(&mut self, occurrence: Occurrence) {
+    pub(super) fn happen(&mut self, occurrence: Occurrence) {
         if !matches!(self.walk.ending, Ending::Open) {
             return;
         }
@@ -339,7 +337,7 @@ impl Exchange {
     }
 
     /// Collects the acts that can come next; returns whether what follows the node can come next too.
-    fn frontier_of(&self, id: NodeId, acts: &mut Vec<NodeId>) -> bool {
+    pub(super) fn frontier_of(&self, id: NodeId, acts: &mut Vec<NodeId>) -> bool {
         let state = &self.states[id];
         if state.done {
             return true;
@@ -382,13 +380,6 @@ impl Exchange {
         }
     }
 
-    fn enough_turns(&self, id: NodeId) -> bool {
-        match &self.plan.nodes[id].kind {
-            NodeKind::Loop(l, _) => self.states[id].turns >= l.at_least || self.plan.nodes[id].otherwise.is_some(),
-            _ => true,
-        }
-    }
-
     /// The acts that are not done and cannot come next, in the order of the file.
     pub(super) fn ahead(&self) -> Vec<NodeId> {
         let now = self.frontier();
@@ -399,7 +390,7 @@ impl Exchange {
     }
 
     /// Can the node still come: no ancestor is done, and it is in no branch that was not taken and in no `never`?
-    fn is_ahead(&self, id: NodeId) -> bool {
+    pub(super) fn is_ahead(&self, id: NodeId) -> bool {
         let mut child = id;
         while let Some(parent) = self.plan.nodes[child].parent {
             if self.states[parent].done {
@@ -425,123 +416,7 @@ impl Exchange {
         }
     }
 
-    /// Who, kind, method and correlation.
-    fn fits(&self, id: NodeId, occurrence: &Occurrence) -> bool {
-        let Some((act, target)) = self.act(id) else { return false };
-        if act.party != occurrence.from {
-            return false;
-        }
-        let target = target.and_then(|t| self.taken[t].as_ref());
-        let http = self.plan.transport == Transport::Http;
-        match (&act.verb, &occurrence.what) {
-            (Verb::Sends { bytes }, What::Said { message, .. }) => {
-                self.env.clone().bytes(bytes).is_ok_and(|b| b == message.raw().as_ref())
-            }
-            (_, What::Said { message, request, .. }) => self.fits_message(act, target, message, *request),
-            (Verb::Accepts { .. }, What::Responded { trip, status, with_content }) => {
-                target.is_some_and(|t| t.trip == Some(*trip)) && (200..300).contains(status) && !with_content
-            }
-            (Verb::Refuses { .. }, What::Responded { trip, status, .. }) => {
-                target.is_some_and(|t| t.trip == Some(*trip)) && *status >= 400
-            }
-            (Verb::Closes { .. } | Verb::Drops { .. }, What::Closed { trip, stream }) => {
-                target.is_some_and(|t| t.trip.is_some() && t.trip == *trip && t.stream != Some(*stream))
-            }
-            (Verb::Cancels { .. }, What::Closed { trip, stream }) => {
-                http && target.is_some_and(|t| t.trip.is_some() && t.trip == *trip && t.stream != Some(*stream))
-            }
-            (Verb::Resumes { .. }, What::Asked { method, resuming, .. }) => {
-                method == "GET" && *resuming && target.is_some()
-            }
-            (Verb::Opens { .. }, What::Asked { method, resuming, .. }) => method == "GET" && !resuming,
-            (Verb::Deletes { .. }, What::Asked { method, .. }) => method == "DELETE",
-            _ => false,
-        }
-    }
-
-    /// Is a message the one that an act names? `request` is the event of the request that it answers.
-    pub(super) fn fits_message(
-        &self,
-        act: &Act,
-        target: Option<&Taken>,
-        message: &Message,
-        request: Option<u32>,
-    ) -> bool {
-        match (&act.verb, message.kind()) {
-            (Verb::Requests { method }, Kind::Request { method: came, .. })
-            | (Verb::Notifies { method }, Kind::Notification { method: came }) => {
-                method == came && self.correlates(method, &act.payload, message)
-            }
-            (Verb::Answers { .. }, Kind::Result { .. } | Kind::Error { .. }) => match (target, request) {
-                (Some(target), Some(request)) => target.event == request,
-                (Some(target), None) => match (&target.raw, message.id()) {
-                    // an answer without an id belongs to the last bytes that had none
-                    (Some(_), None) => true,
-                    // bytes that are no readable request can name an id all the same
-                    (Some(raw), Some(id)) => String::from_utf8_lossy(raw).contains(&id.to_string()),
-                    (None, _) => false,
-                },
-                (None, _) => false,
-            },
-            (Verb::Cancels { .. }, Kind::Notification { method }) => {
-                method == "notifications/cancelled"
-                    && self.plan.transport == Transport::Stdio
-                    && target
-                        .and_then(|t| t.id.as_ref())
-                        .is_some_and(|id| message.params().get("requestId").map(Id::of).as_ref() == Some(id))
-            }
-            _ => false,
-        }
-    }
-
-    /// Does an occurrence answer a request that came before its time and is kept, and is the act the answer to that one?
-    fn answers_kept(&self, id: NodeId, occurrence: &Occurrence) -> bool {
-        let What::Said { request: Some(request), .. } = &occurrence.what else { return false };
-        self.answers_kept_request(id, occurrence.from, *request)
-    }
-
-    /// The same for a message that is not said yet.
-    pub(super) fn answers_kept_request(&self, id: NodeId, from: Party, request: u32) -> bool {
-        let Some((act, Some(target))) = self.act(id) else { return false };
-        act.party == from
-            && matches!(act.verb, Verb::Answers { .. })
-            && self.kept.iter().any(|kept| kept.event == request && self.fits(target, kept))
-    }
-
-    fn correlates(&self, method: &str, payload: &Payload, message: &Message) -> bool {
-        let Some(pointer) = methods::find(self.revision, method).and_then(|m| m.correlation) else { return true };
-        let Some(params) = &payload.params else { return true };
-        let Some(path) = pointer.strip_prefix("/params/") else { return true };
-        let members: Vec<&str> = path.split('/').collect();
-        match self.inner(params, &members) {
-            Some(pattern) => self.env.fits(&pattern, message.value().pointer(pointer)),
-            None => true,
-        }
-    }
-
-    /// The pattern at a place inside an object pattern, through names and overlays.
-    fn inner(&self, pattern: &Pattern, members: &[&str]) -> Option<Pattern> {
-        let Some((first, rest)) = members.split_first() else { return Some(pattern.clone()) };
-        match &pattern.shape {
-            Shape::Object(all) => {
-                let member =
-                    all.iter().find(|m| matches!(&m.name.shape, Shape::Literal(Value::String(s)) if s == first))?;
-                self.inner(&member.value, rest)
-            }
-            Shape::Overlay(all) => all.iter().rev().find_map(|p| self.inner(p, members)),
-            Shape::Name(path) => {
-                let value = self.env.value(path)?;
-                let mut at = &value;
-                for member in members {
-                    at = at.get(member)?;
-                }
-                Some(Pattern { shape: Shape::Literal(at.clone()), span: pattern.span })
-            }
-            _ => None,
-        }
-    }
-
-    fn take(&mut self, id: NodeId, occurrence: &Occurrence, early: bool) {
+    pub(super) fn take(&mut self, id: NodeId, occurrence: &Occurrence, early: bool) {
         let plan = Arc::clone(&self.plan);
         let node = &plan.nodes[id];
         let NodeKind::Act(act, target) = &node.kind else { return };
@@ -590,684 +465,11 @@ impl Exchange {
         self.complete_upwards(id, Some(occurrence));
     }
 
-    fn show(&mut self, id: NodeId, event: u32, party: Party, held: bool, early: bool, presumed: bool) {
-        let node = &self.plan.nodes[id];
-        let shown = node.proves.iter().map(|proof| Shown {
-            requirement: proof.id.clone(),
-            step: node.name.clone(),
-            event,
-            party,
-            held,
-            early,
-            presumed,
-        });
-        self.walk.shown.extend(shown);
-    }
-
-    /// Marks the blocks around a node as begun, and what stood before it as passed.
-    fn commit(&mut self, id: NodeId) {
-        let plan = Arc::clone(&self.plan);
-        let mut child = id;
-        while let Some(parent) = plan.nodes[child].parent {
-            match &plan.nodes[parent].kind {
-                NodeKind::Seq(children) => {
-                    for before in children.iter().take_while(|c| **c != child) {
-                        if !self.states[*before].done {
-                            self.pass(*before);
-                        }
-                    }
-                }
-                NodeKind::Choose(..) => self.states[parent].chosen = Some(child),
-                _ => {}
-            }
-            self.states[parent].started = true;
-            child = parent;
-        }
-    }
-
-    /// A block is left without having come to its own end.
-    fn pass(&mut self, id: NodeId) {
-        let plan = Arc::clone(&self.plan);
-        let reason = match (&plan.nodes[id].kind, &plan.nodes[id].otherwise) {
-            (NodeKind::Loop(l, _), Some(otherwise))
-                if self.states[id].turns < l.at_least.max(1) || l.ends_with.is_some() =>
-            {
-                otherwise.clone()
-            }
-            (NodeKind::Loop(_, body), _) if self.states[id].turns == 0 => {
-                let who = plan.initiator(*body).unwrap_or(Party::Client);
-                format!("the {who} went another way")
-            }
-            (NodeKind::Loop(l, _), _) if l.ends_with.is_none() => {
-                // a loop that ends when the next step happens has come to its end
-                let last = self.states[id].rested.and(self.last_in(id));
-                if let Some((event, party)) = last {
-                    self.show(id, event, party, true, false, false);
-                }
-                self.states[id].done = true;
-                return;
-            }
-            (NodeKind::Loop(_, body), _) => {
-                let who = plan.initiator(*body).unwrap_or(Party::Client);
-                format!("the {who} went on before the loop of step {} had ended", plan.nodes[id].name)
-            }
-            _ => "this part of the course was optional, and was not taken".to_owned(),
-        };
-        self.states[id].done = true;
-        self.unreach(id, &reason);
-    }
-
-    /// The last event that was taken in a block, and whose it was.
-    fn last_in(&self, id: NodeId) -> Option<(u32, Party)> {
-        (id..self.plan.nodes.len())
-            .filter(|n| self.within_block(*n, id))
-            .filter_map(|n| Some((self.taken[n].as_ref()?.event, self.act(n)?.0.party)))
-            .max_by_key(|(event, _)| *event)
-    }
-
-    fn within_block(&self, mut node: NodeId, block: NodeId) -> bool {
-        while node != block {
-            match self.plan.nodes[node].parent {
-                Some(parent) => node = parent,
-                None => return false,
-            }
-        }
-        true
-    }
-
-    fn unreach(&mut self, id: NodeId, reason: &str) {
-        let plan = Arc::clone(&self.plan);
-        for (n, node) in plan.nodes.iter().enumerate() {
-            if !self.within_block(n, id) || self.taken[n].is_some() && n != id {
-                continue;
-            }
-            for proof in &node.proves {
-                let party = plan.finisher(n).unwrap_or(Party::Server);
-                let (requirement, step) = (proof.id.clone(), node.name.clone());
-                let unreached = Unreached { requirement, step, party, reason: reason.to_owned() };
-                if !self.walk.unreached.contains(&unreached) {
-                    self.walk.unreached.push(unreached);
-                }
-            }
-        }
-    }
-
-    /// What is asserted of an occurrence, evaluated; binds names.
-    fn assert(&mut self, act: &Act, target: Option<NodeId>, occurrence: &Occurrence) -> Vec<Mismatch> {
-        let mut out = Vec::new();
-        let rebind = self.carried(act);
-        if let What::Said { message, stream, trip, .. } = &occurrence.what {
-            out.extend(self.assert_payload(&act.payload, message, &rebind));
-            if let Some(over) = &act.over
-                && self.plan.transport == Transport::Http
-                && let Some(expected) = self.plan.labelled(over).and_then(|n| self.taken[n].as_ref())
-                && (expected.trip != *trip || !self.streams.contains_key(stream))
-            {
-                let found =
-                    trip.map_or_else(|| "it came on another stream".into(), |t| format!("it came on round trip {t}"));
-                let expected = format!("to come on the stream of {over}");
-                out.push(Mismatch { pointer: String::new(), expected, found, span: act.payload_span() });
-            }
-        }
-        let Some(http) = &act.http else { return out };
-        if self.plan.transport != Transport::Http {
-            return out;
-        }
-        let trip = match &occurrence.what {
-            What::Said { trip, .. } | What::Closed { trip, .. } => *trip,
-            What::Asked { trip, .. } | What::Responded { trip, .. } => Some(*trip),
-        };
-        let own = trip.and_then(|t| self.trips.get(&t)).cloned().unwrap_or_default();
-        let asked = target.and_then(|t| self.taken[t].as_ref()?.trip).and_then(|t| self.trips.get(&t)).cloned();
-        let streamed = asked.unwrap_or_else(|| own.clone());
-        let mut check = |env: &mut Bindings, pattern: &Option<Pattern>, value: Option<Value>, place: &str| {
-            if let Some(pattern) = pattern {
-                for mut mismatch in env.check(pattern, value.as_ref(), &[]) {
-                    mismatch.expected = format!("{place} {}", mismatch.expected);
-                    mismatch.found = format!("{place} {}", mismatch.found);
-                    mismatch.pointer.clear();
-                    out.push(mismatch);
-                }
-            }
-        };
-        check(&mut self.env, &http.status, own.status.map(Value::from), "HTTP status");
-        check(&mut self.env, &http.body, own.response_body.clone(), "an HTTP body of");
-        check(&mut self.env, &http.last_id, streamed.last_id.clone().map(Value::from), "the last event id");
-        check(&mut self.env, &http.retry, streamed.retry.map(Value::from), "the event stream's retry");
-        if let Some(headers) = &http.headers {
-            let pattern = lower_names(headers);
-            let all: Map<String, Value> =
-                own.request_headers.iter().map(|(n, v)| (n.to_ascii_lowercase(), Value::from(v.as_str()))).collect();
-            check(&mut self.env, &Some(pattern), Some(Value::Object(all)), "HTTP headers:");
-        }
-        if let Some(wait) = &act.not_before
-            && let (Some(wait), Some(from)) = (self.env.wait(wait), self.closed_at(target))
-            && occurrence.at < from + wait
-        {
-            let waited = occurrence.at.saturating_sub(from).as_millis();
-            out.push(Mismatch {
-                pointer: String::new(),
-                expected: format!("to wait {} ms", wait.as_millis()),
-                found: format!("{waited} ms after the stream was closed"),
-                span: act.payload_span(),
-            });
-        }
-        out
-    }
-
-    /// When the stream of a request was closed, by the step that says so.
-    pub(super) fn closed_at(&self, target: Option<NodeId>) -> Option<Duration> {
-        (0..self.plan.nodes.len())
-            .filter(|n| self.act(*n).is_some_and(|(a, t)| matches!(a.verb, Verb::Closes { .. }) && t == target))
-            .find_map(|n| self.taken[n].as_ref().map(|t| t.at))
-    }
-
-    /// The carried names that an act binds anew: in a loop that carries them, what answers binds.
-    fn carried(&self, act: &Act) -> Vec<String> {
-        if !matches!(act.verb, Verb::Answers { .. }) {
-            return Vec::new();
-        }
-        self.plan
-            .nodes
-            .iter()
-            .filter_map(|n| match &n.kind {
-                NodeKind::Loop(l, _) => Some(l.carry.iter().map(|(name, _)| name.clone())),
-                _ => None,
-            })
-            .flatten()
-            .collect()
-    }
-
-    fn assert_payload(&mut self, payload: &Payload, message: &Message, rebind: &[String]) -> Vec<Mismatch> {
-        let mut out = Vec::new();
-        for (member, pattern) in [("params", &payload.params), ("result", &payload.result), ("error", &payload.error)] {
-            let Some(pattern) = pattern else { continue };
-            let value = message.value().get(member);
-            if value.is_none() && member != "params" {
-                let found = in_words(message);
-                out.push(Mismatch {
-                    pointer: String::new(),
-                    expected: format!("a {member}: {}", self.env.describe(pattern)),
-                    found,
-                    span: pattern.span,
-                });
-                continue;
-            }
-            let empty = Value::Object(Map::new());
-            let value = if member == "params" { Some(value.unwrap_or(&empty)) } else { value };
-            for mut mismatch in self.env.check(pattern, value, rebind) {
-                mismatch.pointer = format!("/{member}{}", mismatch.pointer);
-                out.push(mismatch);
-            }
-        }
-        out
-    }
-
-    fn complete_upwards(&mut self, id: NodeId, occurrence: Option<&Occurrence>) {
-        let plan = Arc::clone(&self.plan);
-        let mut child = id;
-        while let Some(parent) = plan.nodes[child].parent {
-            let complete = match &plan.nodes[parent].kind {
-                NodeKind::Seq(children) | NodeKind::Par(children) => children.iter().all(|c| self.states[*c].done),
-                NodeKind::May(..) | NodeKind::Choose(..) => true,
-                NodeKind::Loop(..) => self.turn(parent, occurrence),
-                NodeKind::During(body, _) if child == *body => {
-                    self.states[parent].rested = Some(self.now);
-                    self.states[*body].done = true;
-                    if self.streams_pending(parent) {
-                        false
-                    } else {
-                        self.close_window(parent, false);
-                        return;
-                    }
-                }
-                _ => false,
-            };
-            if !complete {
-                return;
-            }
-            let first_time = !self.states[parent].done;
-            self.states[parent].done = true;
-            if first_time
-                && !matches!(plan.nodes[parent].kind, NodeKind::Loop(..))
-                && let (Some(occurrence), false) = (occurrence, plan.nodes[parent].proves.is_empty())
-            {
-                let deviated = self.walk.deviations.iter().any(|d| d.event == occurrence.event);
-                self.show(parent, occurrence.event, occurrence.from, !deviated, false, false);
-            }
-            child = parent;
-        }
-    }
-
-    /// A turn of a loop is complete: does the loop end with it?
-    fn turn(&mut self, id: NodeId, occurrence: Option<&Occurrence>) -> bool {
-        let plan = Arc::clone(&self.plan);
-        let NodeKind::Loop(l, body) = &plan.nodes[id].kind else { return true };
-        self.states[id].turns += 1;
-        self.states[id].started = false;
-        self.states[id].rested = Some(self.now);
-        let message = occurrence.and_then(|o| match &o.what {
-            What::Said { message, .. } => Some(message.as_ref()),
-            _ => None,
-        });
-        if let Some(message) = message {
-            self.states[id].pace = methods::pace(message.result());
-        }
-        let fits = |me: &mut Exchange, payload: &Option<Payload>| -> Option<bool> {
-            let (payload, message) = (payload.as_ref()?, message?);
-            let mut trial = me.clone();
-            let good = trial.assert_payload(payload, message, &[]).is_empty();
-            if good {
-                me.env = trial.env;
-            }
-            Some(good)
-        };
-        let (event, party) = occurrence.map_or((0, Party::Server), |o| (o.event, o.from));
-        let ended = match fits(self, &l.ends_with) {
-            Some(true) => true,
-            Some(false) => match fits(self, &l.while_) {
-                Some(false) => {
-                    let name = plan.nodes[id].name.clone();
-                    if let Some((early, _)) = self.walk.early.first() {
-                        // somebody took a later step already: another course than the file's, and not this message's fault
-                        let way = format!("step {early} came before the loop of step {name} had ended");
-                        self.unreach(id, &format!("the exchange went another way: {way}"));
-                        self.walk.other_way.get_or_insert(way);
-                        self.states[id].done = true;
-                        return true;
-                    }
-                    let expected = [&l.while_, &l.ends_with]
-                        .into_iter()
-                        .flatten()
-                        .map(|p| self.describe_payload(p))
-                        .collect::<Vec<_>>()
-                        .join(" or ");
-                    let found = message.map_or_else(String::new, in_words);
-                    if self.ours != Some(party) {
-                        self.walk.deviations.push(Deviation {
-                            step: name,
-                            event,
-                            party,
-                            pointer: String::new(),
-                            expected,
-                            found,
-                            span: plan.nodes[id].span,
-                            proves: plan.nodes[id].proves.iter().map(|p| p.id.clone()).collect(),
-                            decision: plan.nodes[id].decision.clone(),
-                        });
-                    }
-                    self.show(id, event, party, false, false, false);
-                    self.states[id].done = true;
-                    return true;
-                }
-                _ => false,
-            },
-            None => fits(self, &l.while_) == Some(false),
-        };
-        if ended {
-            self.show(id, event, party, true, false, false);
-            return true;
-        }
-        if l.at_most.is_some_and(|most| self.states[id].turns >= most) {
-            let owed = l.ends_with.is_some() || l.while_.is_some();
-            if owed && self.ours != Some(party) {
-                self.walk.deviations.push(Deviation {
-                    step: plan.nodes[id].name.clone(),
-                    event,
-                    party,
-                    pointer: String::new(),
-                    expected: format!("an end after at most {} turns", self.states[id].turns),
-                    found: "it would go on".into(),
-                    span: plan.nodes[id].span,
-                    proves: plan.nodes[id].proves.iter().map(|p| p.id.clone()).collect(),
-                    decision: None,
-                });
-            }
-            self.show(id, event, party, !owed, false, false);
-            return true;
-        }
-        self.reset(*body);
-        false
-    }
-
-    /// Makes a block ready for another turn.
-    fn reset(&mut self, id: NodeId) {
-        for node in id..self.plan.nodes.len() {
-            if self.within_block(node, id) {
-                self.states[node] = NodeState::default();
-            }
-        }
-        self.decide();
-    }
-
-    /// Takes the choices that are ours.
-    fn decide(&mut self) {
-        let plan = Arc::clone(&self.plan);
-        let mut next = self.choices.iter();
-        for (id, node) in plan.nodes.iter().enumerate() {
-            match &node.kind {
-                NodeKind::May(decider, body) if Some(*decider) == self.ours => match next.next() {
-                    Some(0) => self.states[id].done = true,
-                    Some(_) => self.states[id].chosen = Some(*body),
-                    None => {}
-                },
-                NodeKind::Choose(decider, branches) if Some(*decider) == self.ours => {
-                    if let Some(branch) = next.next().and_then(|n| branches.get(usize::from(*n))) {
-                        self.states[id].chosen = Some(*branch);
-                    }
-                }
-                NodeKind::Loop(l, _) => {
-                    for (name, first) in &l.carry {
-                        if !self.env.knows(name) {
-                            self.env.carry(name, first);
-                        }
-                    }
-                }
-                _ => {}
-            }
-        }
-    }
-
-    /// Takes what was kept, and passes what needs no message, until nothing changes.
-    fn settle(&mut self) {
-        loop {
-            if !matches!(self.walk.ending, Ending::Open) {
-                return;
-            }
-            self.stamp();
-            if self.check_needs() {
-                continue;
-            }
-            let frontier = self.frontier();
-            let due = self.kept.iter().enumerate().find_map(|(i, occurrence)| {
-                frontier.iter().find(|act| self.fits(**act, occurrence)).map(|act| (i, *act))
-            });
-            let Some((i, act)) = due else { return };
-            let occurrence = self.kept.remove(i);
-            self.take(act, &occurrence, true);
-        }
-    }
-
-    /// Notes since when what can come next has been possible.
-    fn stamp(&mut self) {
-        if !self.ready {
-            return;
-        }
-        let now = self.now;
-        for act in self.frontier() {
-            let mut id = Some(act);
-            while let Some(node) = id {
-                self.states[node].since.get_or_insert(now);
-                id = self.plan.nodes[node].parent;
-            }
-        }
-    }
-
-    /// Evaluates a `needs` that is due; true if something changed.
-    fn check_needs(&mut self) -> bool {
-        let plan = Arc::clone(&self.plan);
-        for (id, node) in plan.nodes.iter().enumerate() {
-            let NodeKind::Needs(conditions, because) = &node.kind else { continue };
-            if self.states[id].done || !self.due_now(id) {
-                continue;
-            }
-            let hold = conditions.iter().all(|(path, pattern)| self.env.fits(pattern, self.env.value(path).as_ref()));
-            if hold {
-                self.states[id].done = true;
-                self.complete_upwards(id, None);
-            } else {
-                let reason = self.env.text(because);
-                self.unreach(self.plan.root, &reason);
-                self.walk.ending = Ending::NotExercised { reason };
-            }
-            return true;
-        }
-        false
-    }
-
-    /// Is everything before a node in its sequence done, and are the blocks around it entered?
-    fn due_now(&self, id: NodeId) -> bool {
-        let Some(parent) = self.plan.nodes[id].parent else { return true };
-        let before = match &self.plan.nodes[parent].kind {
-            NodeKind::Seq(children) => children.iter().take_while(|c| **c != id).all(|c| self.states[*c].done),
-            _ => true,
-        };
-        before && self.due_now(parent)
-    }
-
-    /// Looks whether an occurrence is one that an open window forbids.
-    fn watch_windows(&mut self, occurrence: &Occurrence) {
-        let plan = Arc::clone(&self.plan);
-        for (id, node) in plan.nodes.iter().enumerate() {
-            let NodeKind::During(_, never) = &node.kind else { continue };
-            if !self.states[id].started || self.states[id].done {
-                continue;
-            }
-            for forbidden in never {
-                let Some((act, _)) = self.act(*forbidden) else { continue };
-                let act = act.clone();
-                if !self.fits(*forbidden, occurrence) {
-                    continue;
-                }
-                let What::Said { message, .. } = &occurrence.what else { continue };
-                let mut trial = self.clone();
-                if !trial.assert_payload(&act.payload, message, &[]).is_empty() {
-                    continue;
-                }
-                self.states[id].violated = true;
-                if self.ours == Some(occurrence.from) {
-                    continue;
-                }
-                self.walk.deviations.push(Deviation {
-                    step: plan.nodes[*forbidden].name.clone(),
-                    event: occurrence.event,
-                    party: occurrence.from,
-                    pointer: String::new(),
-                    expected: format!("never that {}", plan.words(*forbidden)),
-                    found: in_words(message),
-                    span: plan.nodes[*forbidden].span,
-                    proves: node.proves.iter().map(|p| p.id.clone()).collect(),
-                    decision: node.decision.clone(),
-                });
-                self.show(id, occurrence.event, occurrence.from, false, false, false);
-            }
-            // what was forbidden can also be ruled out by the end of its stream
-            if self.is_closing(id) && !self.streams_pending(id) {
-                self.close_window(id, false);
-            }
-        }
-    }
-
-    fn closing(&self) -> bool {
-        (0..self.states.len()).any(|id| self.is_closing(id))
-    }
-
-    fn is_closing(&self, id: NodeId) -> bool {
-        matches!(self.plan.nodes[id].kind, NodeKind::During(..))
-            && self.states[id].rested.is_some()
-            && !self.states[id].done
-    }
-
-    /// Can something forbidden still come on a stream that the window's fence does not order?
-    fn streams_pending(&self, id: NodeId) -> bool {
-        if self.plan.transport != Transport::Http {
-            return false;
-        }
-        let NodeKind::During(_, never) = &self.plan.nodes[id].kind else { return false };
-        never.iter().any(|forbidden| {
-            let Some((act, target)) = self.act(*forbidden) else { return false };
-            let Verb::Answers { .. } = act.verb else { return true };
-            let Some(trip) = target.and_then(|t| self.taken[t].as_ref()?.trip) else { return false };
-            let refused =
-                self.trips.get(&trip).and_then(|t| t.status).is_some_and(|s| !(200..300).contains(&s) || s == 202);
-            let taken = target.and_then(|t| self.taken[t].as_ref()?.stream);
-            let mut answers =
-                self.streams.iter().filter(|(s, state)| state.trip == Some(trip) && Some(**s) != taken).peekable();
-            let ended = answers.peek().is_some() && answers.all(|(_, state)| state.closed);
-            !(refused || ended)
-        })
-    }
-
-    /// A window closes: nothing forbidden can come any more (or `presumed`: the settle is over).
-    fn close_window(&mut self, id: NodeId, presumed: bool) {
-        if self.states[id].done {
-            return;
-        }
-        self.states[id].done = true;
-        let NodeKind::During(body, never) = &self.plan.nodes[id].kind else { return };
-        if !self.states[id].violated {
-            let party = never.first().and_then(|n| self.plan.initiator(*n)).unwrap_or(Party::Server);
-            let event = self.last_in(*body).map_or(0, |(event, _)| event);
-            self.show(id, event, party, true, false, presumed);
-        }
-        self.complete_upwards(id, None);
-    }
-
-    pub(super) fn describe_payload(&self, payload: &Payload) -> String {
-        [("params", &payload.params), ("result", &payload.result), ("error", &payload.error)]
-            .into_iter()
-            .filter_map(|(name, p)| Some(format!("{name} {}", self.env.describe(p.as_ref()?))))
-            .collect::<Vec<_>>()
-            .join(", ")
-    }
-
-    /// The trace ended.
-    fn finish(&mut self, reason: &EndReason, at: Duration) {
-        self.tick(at);
-        if !matches!(self.walk.ending, Ending::Open) {
-            return;
-        }
-        if let EndReason::NotApplicable { reason } = reason {
-            self.unreach(self.plan.root, reason);
-            self.walk.ending = Ending::NotExercised { reason: reason.clone() };
-            return;
-        }
-        let plan = Arc::clone(&self.plan);
-        if self.finished() && self.ready && self.frontier_of(plan.root, &mut Vec::new()) {
-            // what was optional at the end was not taken, or has come to its end with the trace
-            if let NodeKind::Seq(children) = &plan.nodes[plan.root].kind {
-                for child in children {
-                    if !self.states[*child].done {
-                        self.pass(*child);
-                    }
-                }
-            }
-            self.walk.ending = Ending::Complete;
-            return;
-        }
-        self.walk.ending = self.owed(at);
-        let reason = match &self.walk.ending {
-            Ending::NotExercised { reason } => reason.clone(),
-            Ending::Owed { expected, .. } => format!("the course ended before it: {expected} did not come to pass"),
-            _ => "the course ended before it".into(),
-        };
-        self.unreach(plan.root, &reason);
-    }
-
-    /// What is owed, and by whom.
-    fn owed(&self, at: Duration) -> Ending {
-        let frontier = self.frontier();
-        let Some(first) = frontier.first().copied() else {
-            return Ending::Complete;
-        };
-        let (last, who, said) = match &self.last_event {
-            Some((event, party, words)) => (Some(*event), Some(*party), words.clone()),
-            None => (None, None, String::new()),
-        };
-        let found = match who {
-            Some(who) => format!("nothing more of it; the last message was the {who}'s {said}"),
-            None => "nothing came at all".to_owned(),
-        };
-        // a loop that did not come to its end in time: the party whose messages decide it, if the other kept asking
-        for id in 0..self.plan.nodes.len() {
-            let NodeKind::Loop(l, body) = &self.plan.nodes[id].kind else { continue };
-            let state = &self.states[id];
-            if state.done || !frontier.iter().any(|f| self.within_block(*f, id)) {
-                continue;
-            }
-            if let Some(otherwise) = &self.plan.nodes[id].otherwise {
-                return Ending::NotExercised { reason: otherwise.clone() };
-            }
-            let (Some(payload), Some(rested)) = (&l.ends_with, state.rested) else { continue };
-            let silent = at.saturating_sub(rested) > state.pace.unwrap_or(UNPACED) * 2 + Duration::from_secs(1);
-            if state.turns > 0 && !silent && !state.started {
-                let party = self.plan.finisher(*body).unwrap_or(Party::Server);
-                let turns = state.turns;
-                return Ending::Owed {
-                    step: self.plan.nodes[id].name.clone(),
-                    party,
-                    expected: format!("the {party} to come to {}", self.describe_payload(payload)),
-                    found: format!("it did not, in {turns} turns of the loop"),
-                    event: self.last_in(*body).map(|(event, _)| event),
-                    span: self.plan.nodes[id].span,
-                    proves: self.plan.nodes[id].proves.iter().map(|p| p.id.clone()).collect(),
-                };
-            }
-        }
-        if let Some(otherwise) = &self.plan.nodes[first].otherwise {
-            return Ending::NotExercised { reason: otherwise.clone() };
-        }
-        // where another turn of a loop and the step after it are both possible, the step after it is what is owed
-        let owed = frontier.iter().copied().find(|f| !self.optional(*f)).unwrap_or(first);
-        let party = self.act(owed).map_or(Party::Server, |(act, _)| act.party);
-        Ending::Owed {
-            step: self.plan.nodes[owed].name.clone(),
-            party,
-            expected: format!("that {}", self.plan.words(owed)),
-            found,
-            event: last,
-            span: self.plan.nodes[owed].span,
-            proves: self.plan.nodes[owed].proves.iter().map(|p| p.id.clone()).collect(),
-        }
-    }
-
-    /// Is an act in a block that need not be entered?
-    fn optional(&self, id: NodeId) -> bool {
-        let mut child = id;
-        while let Some(parent) = self.plan.nodes[child].parent {
-            let state = &self.states[parent];
-            match &self.plan.nodes[parent].kind {
-                NodeKind::May(..) if !state.started && state.chosen.is_none() => return true,
-                NodeKind::Loop(..) if !state.started && self.enough_turns(parent) => return true,
-                _ => {}
-            }
-            child = parent;
-        }
-        false
-    }
-
-    /// The event of a party's request with that id.
-    pub(super) fn request_event(&self, from: Party, id: &Id) -> Option<u32> {
-        self.requests.get(&(from, id.clone())).copied()
-    }
-
     /// The value a path stands for.
     #[must_use]
     pub fn value(&self, path: &Path) -> Option<Value> {
         self.env.value(path)
     }
-}
-
-impl Act {
-    /// The best place to point at in this act.
-    pub(super) fn payload_span(&self) -> super::source::Span {
-        let p = &self.payload;
-        let http = self.http.as_ref();
-        let headers = http.and_then(|h| h.headers.as_ref().or(h.status.as_ref()).or(h.last_id.as_ref()));
-        p.params.as_ref().or(p.result.as_ref()).or(p.error.as_ref()).or(headers).map(|p| p.span).unwrap_or_default()
-    }
-}
-
-/// An object pattern with its literal names in lower case: header names know no case.
-fn lower_names(pattern: &Pattern) -> Pattern {
-    let Shape::Object(members) = &pattern.shape else { return pattern.clone() };
-    let mut members = members.clone();
-    for member in &mut members {
-        if let Shape::Literal(Value::String(name)) = &mut member.name.shape {
-            name.make_ascii_lowercase();
-        }
-    }
-    Pattern { shape: Shape::Object(members), span: pattern.span }
 }
 
 /// A message in a few words: `tools/call request 3`, `result of request 3`, `error -32602 to request 3`.

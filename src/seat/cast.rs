@@ -108,6 +108,13 @@ fn params_of(act: &Act, env: &mut Bindings) -> Value {
     params
 }
 
+/// How many entries of a list the reference server gives at once: few where the application walks a list to its end, so that
+/// there is something to walk; otherwise all.
+#[must_use]
+pub fn page_size(plan: &Plan) -> Option<usize> {
+    plan.actions().any(|action| matches!(action.what, Doing::ListEverything { .. })).then_some(2)
+}
+
 /// The tools that a scenario needs of its server, by name.
 #[must_use]
 pub fn tools(plan: &Plan, fresh: &Map<String, Value>) -> Vec<String> {

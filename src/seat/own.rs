@@ -72,6 +72,10 @@ enum Woken {
 
 impl Stage<'_> {
     async fn run(&mut self) -> EndReason {
+        // what was there before we speak (a process that was started) stands in the record before what we say
+        while let Some(event) = self.ready().await {
+            self.came(event);
+        }
         if self.ours == Party::Client {
             let now = self.recorder.now();
             self.engine.opened(now, self.session);
@@ -133,6 +137,15 @@ impl Stage<'_> {
                 }
                 Woken::Interrupted => return EndReason::Interrupted,
             }
+        }
+    }
+
+    /// What has come already.
+    async fn ready(&mut self) -> Option<LinkEvent> {
+        tokio::select! {
+            biased;
+            event = self.link.next() => event,
+            () = std::future::ready(()) => None,
         }
     }
 

@@ -2,7 +2,8 @@
 
 use super::own::raised;
 use super::{Play, Recorder};
-use crate::trace::event::{Body, EndReason, Event};
+use crate::trace::Transport;
+use crate::trace::event::{Body, Closing, EndReason, Event};
 use crate::transport::{Link, LinkWhat};
 use crate::wire::Party;
 use std::time::Duration;
@@ -12,6 +13,7 @@ use tokio::sync::watch;
 /// more.
 pub async fn watch(play: &Play, mut link: Link, mut interrupted: watch::Receiver<bool>) -> Vec<Event> {
     let mut recorder = Recorder::new(play.exchange());
+    let http = link.transport() == Transport::Http;
     let mut gone: Option<(Party, String)> = None;
     let mut finished_at = None;
     let reason = loop {
@@ -47,7 +49,7 @@ pub async fn watch(play: &Play, mut link: Link, mut interrupted: watch::Receiver
                 }
                 Some(event) => match event.what {
                     LinkWhat::Record(body) => {
-                        gone = gone.or_else(|| leaves(&body));
+                        gone = gone.or_else(|| leaves(&body, http));
                         recorder.record(body);
                     }
                     LinkWhat::SessionClosed => {
@@ -65,15 +67,11 @@ pub async fn watch(play: &Play, mut link: Link, mut interrupted: watch::Receiver
 }
 
 /// Who has left with this event, and how.
-fn leaves(body: &Body) -> Option<(Party, String)> {
+fn leaves(body: &Body, http: bool) -> Option<(Party, String)> {
     match body {
-        Body::StreamClosed { stream: _, by: Some(party), how } => {
-            use crate::trace::event::Closing;
-            match how {
-                // over HTTP streams come and go
-                Closing::Clean => None,
-                Closing::Cut(why) | Closing::Bound(why) => Some((*party, why.clone())),
-            }
+        // over HTTP streams come and go
+        Body::StreamClosed { by: Some(party), how: Closing::Cut(why) | Closing::Bound(why), .. } if !http => {
+            Some((*party, why.clone()))
         }
         Body::ProcessExited { party, ours: false, .. } => Some((*party, "it exited".to_owned())),
         _ => None,

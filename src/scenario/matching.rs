@@ -1,0 +1,134 @@
+//! Which step a message is: by who, kind, method and correlation.
+
+use super::exchange::{Exchange, Occurrence, Taken, What};
+use super::model::{Act, Payload, Verb};
+use super::pattern::{Pattern, Shape};
+use super::plan::NodeId;
+use crate::spec::methods;
+use crate::trace::Transport;
+use crate::wire::message::Kind;
+use crate::wire::{Id, Message, Party};
+use serde_json::Value;
+
+impl Exchange {
+    /// Who, kind, method and correlation.
+    pub(super) fn fits(&self, id: NodeId, occurrence: &Occurrence) -> bool {
+        let Some((act, target)) = self.act(id) else { return false };
+        if act.party != occurrence.from {
+            return false;
+        }
+        let target = target.and_then(|t| self.taken[t].as_ref());
+        let http = self.plan.transport == Transport::Http;
+        match (&act.verb, &occurrence.what) {
+            (Verb::Sends { bytes }, What::Said { message, .. }) => {
+                self.env.clone().bytes(bytes).is_ok_and(|b| b == message.raw().as_ref())
+            }
+            (_, What::Said { message, request, .. }) => self.fits_message(act, target, message, *request),
+            (Verb::Accepts { .. }, What::Responded { trip, status, with_content }) => {
+                target.is_some_and(|t| t.trip == Some(*trip)) && (200..300).contains(status) && !with_content
+            }
+            (Verb::Refuses { .. }, What::Responded { trip, status, .. }) => {
+                target.is_some_and(|t| t.trip == Some(*trip)) && *status >= 400
+            }
+            (Verb::Closes { .. } | Verb::Drops { .. }, What::Closed { trip, stream }) => {
+                target.is_some_and(|t| t.trip.is_some() && t.trip == *trip && t.stream != Some(*stream))
+            }
+            (Verb::Cancels { .. }, What::Closed { trip, stream }) => {
+                http && target.is_some_and(|t| t.trip.is_some() && t.trip == *trip && t.stream != Some(*stream))
+            }
+            (Verb::Resumes { .. }, What::Asked { method, resuming, .. }) => {
+                method == "GET" && *resuming && target.is_some()
+            }
+            (Verb::Opens { .. }, What::Asked { method, resuming, .. }) => method == "GET" && !resuming,
+            (Verb::Deletes { .. }, What::Asked { method, .. }) => method == "DELETE",
+            _ => false,
+        }
+    }
+
+    /// Is a message the one that an act names? `request` is the event of the request that it answers.
+    pub(super) fn fits_message(
+        &self,
+        act: &Act,
+        target: Option<&Taken>,
+        message: &Message,
+        request: Option<u32>,
+    ) -> bool {
+        match (&act.verb, message.kind()) {
+            (Verb::Requests { method }, Kind::Request { method: came, .. })
+            | (Verb::Notifies { method }, Kind::Notification { method: came }) => {
+                method == came && self.correlates(method, &act.payload, message)
+            }
+            (Verb::Answers { .. }, Kind::Result { .. } | Kind::Error { .. }) => match (target, request) {
+                (Some(target), Some(request)) => target.event == request,
+                (Some(target), None) => match (&target.raw, message.id()) {
+                    // an answer without an id belongs to the last bytes that had none
+                    (Some(_), None) => true,
+                    // bytes that are no readable request can name an id all the same
+                    (Some(raw), Some(id)) => String::from_utf8_lossy(raw).contains(&id.to_string()),
+                    (None, _) => false,
+                },
+                (None, _) => false,
+            },
+            (Verb::Cancels { .. }, Kind::Notification { method }) => {
+                method == "notifications/cancelled"
+                    && self.plan.transport == Transport::Stdio
+                    && target
+                        .and_then(|t| t.id.as_ref())
+                        .is_some_and(|id| message.params().get("requestId").map(Id::of).as_ref() == Some(id))
+            }
+            _ => false,
+        }
+    }
+
+    /// Does an occurrence answer a request that came before its time and is kept, and is the act the answer to that one?
+    pub(super) fn answers_kept(&self, id: NodeId, occurrence: &Occurrence) -> bool {
+        let What::Said { request: Some(request), .. } = &occurrence.what else { return false };
+        self.answers_kept_request(id, occurrence.from, *request)
+    }
+
+    /// The same for a message that is not said yet.
+    pub(super) fn answers_kept_request(&self, id: NodeId, from: Party, request: u32) -> bool {
+        let Some((act, Some(target))) = self.act(id) else { return false };
+        act.party == from
+            && matches!(act.verb, Verb::Answers { .. })
+            && self.kept.iter().any(|kept| kept.event == request && self.fits(target, kept))
+    }
+
+    pub(super) fn correlates(&self, method: &str, payload: &Payload, message: &Message) -> bool {
+        let Some(pointer) = methods::find(self.revision, method).and_then(|m| m.correlation) else { return true };
+        let Some(params) = &payload.params else { return true };
+        let Some(path) = pointer.strip_prefix("/params/") else { return true };
+        let members: Vec<&str> = path.split('/').collect();
+        match self.inner(params, &members) {
+            Some(pattern) => self.env.fits(&pattern, message.value().pointer(pointer)),
+            None => true,
+        }
+    }
+
+    /// The pattern at a place inside an object pattern, through names and overlays.
+    pub(super) fn inner(&self, pattern: &Pattern, members: &[&str]) -> Option<Pattern> {
+        let Some((first, rest)) = members.split_first() else { return Some(pattern.clone()) };
+        match &pattern.shape {
+            Shape::Object(all) => {
+                let member =
+                    all.iter().find(|m| matches!(&m.name.shape, Shape::Literal(Value::String(s)) if s == first))?;
+                self.inner(&member.value, rest)
+            }
+            Shape::Overlay(all) => all.iter().rev().find_map(|p| self.inner(p, members)),
+            Shape::Name(path) => {
+                let value = self.env.value(path)?;
+                let mut at = &value;
+                for member in members {
+                    at = at.get(member)?;
+                }
+                Some(Pattern { shape: Shape::Literal(at.clone()), span: pattern.span })
+            }
+            _ => None,
+        }
+    }
+
+    /// The event of a party's request with that id.
+    pub(super) fn request_event(&self, from: Party, id: &Id) -> Option<u32> {
+        self.requests.get(&(from, id.clone())).copied()
+    }
+}
