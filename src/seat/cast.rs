@@ -4,6 +4,7 @@ use crate::reference::client::{AppAction, Application, ToElicitation, What};
 use crate::reference::server::{ScriptedAsk, TaskSupport, ToolScript};
 use crate::scenario::binding::Bindings;
 use crate::scenario::model::{Act, Action, Doing, Needed, Verb};
+use crate::scenario::pattern::{Pattern, Shape};
 use crate::scenario::plan::Plan;
 use crate::wire::Party;
 use serde_json::{Map, Value, json};
@@ -77,35 +78,38 @@ fn doing(plan: &Plan, action: &Action, env: &mut Bindings) -> Option<What> {
 
 /// The params of a step, as far as the file alone says them.
 fn params_of(act: &Act, env: &mut Bindings) -> Value {
-    use crate::scenario::pattern::Shape;
-    let Some(pattern) = &act.payload.params else { return json!({}) };
-    if let Ok(Some(params)) = env.fill(pattern, None) {
-        return params;
+    act.payload.params.as_ref().map_or_else(|| json!({}), |pattern| known(pattern, env))
+}
+
+/// What the file alone says of an object: a member that needs what is known only on the wire (the id of a task) is left out.
+fn known(pattern: &Pattern, env: &mut Bindings) -> Value {
+    if let Ok(Some(whole)) = env.fill(pattern, None) {
+        return whole;
     }
     let parts = match &pattern.shape {
         Shape::Overlay(parts) => parts.as_slice(),
         _ => std::slice::from_ref(pattern),
     };
-    let mut params = json!({});
+    let mut object = json!({});
     for part in parts {
         match &part.shape {
             Shape::Object(members) => {
                 for member in members {
                     if let Ok(Some(value)) = env.fill(&member.value, None) {
-                        params[env.text(&member.name)] = value;
+                        object[env.text(&member.name)] = value;
                     }
                 }
             }
             _ => {
-                if let Ok(Some(Value::Object(object))) = env.fill(part, None) {
-                    for (name, value) in object {
-                        params[name] = value;
+                if let Ok(Some(Value::Object(all))) = env.fill(part, None) {
+                    for (name, value) in all {
+                        object[name] = value;
                     }
                 }
             }
         }
     }
-    params
+    object
 }
 
 /// How many entries of a list the reference server gives at once: few where the application walks a list to its end, so that
@@ -151,7 +155,7 @@ pub fn tool_script(plan: &Plan, fresh: &Map<String, Value>, tool: &str) -> Optio
             }
             (Party::Server, Verb::Answers { .. }) if called => {
                 let p = &act.payload;
-                if let Some(Ok(Some(result))) = p.result.as_ref().map(|r| env.fill(r, Some(&json!({}))))
+                if let Some(result) = p.result.as_ref().map(|r| known(r, &mut env))
                     && result.get("content").is_some()
                 {
                     answer = Some(result);
