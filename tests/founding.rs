@@ -193,3 +193,22 @@ fn a_server_that_answers_before_it_was_answered() {
         }
     }
 }
+
+/// What is written is what the schema for other programs says.
+#[test]
+fn a_record_is_as_its_schema_says() {
+    let schema: serde_json::Value = serde_json::from_str(include_str!("../schemas/trace.schema.json")).unwrap();
+    let validator = jsonschema::validator_for(&schema).unwrap();
+    for transport in Transport::ALL {
+        for seat in Seat::ALL {
+            let results = play(seat, transport, Deviations::default());
+            let text = mcp_interop::trace::record::write(&results.played[0].trace);
+            assert!(text.lines().count() > 10);
+            for line in text.lines() {
+                let value: serde_json::Value = serde_json::from_str(line).unwrap();
+                let errors: Vec<String> = validator.iter_errors(&value).map(|e| e.to_string()).collect();
+                assert_eq!(errors, Vec::<String>::new(), "{line}");
+            }
+        }
+    }
+}

@@ -1,7 +1,7 @@
 //! The exchange automaton: told what happened, it knows where in the course the two parties are.
 //!
 //! It is the same automaton in every seat. A step is found by who, kind, method and correlation; everything else in it is
-//! asserted. Where it stands is a flat table of node states; [`Exchange::frontier`] says which acts can come next.
+//! asserted. Where it stands is a flat table of node states; its frontier says which acts can come next.
 
 use super::binding::Bindings;
 use super::model::{Act, Verb};

@@ -6,6 +6,7 @@ use crate::scenario::binding::Bindings;
 use crate::scenario::model::{Act, Action, Doing, Needed, Verb};
 use crate::scenario::pattern::{Pattern, Shape};
 use crate::scenario::plan::Plan;
+use crate::trace::Body;
 use crate::wire::Party;
 use serde_json::{Map, Value, json};
 
@@ -40,6 +41,20 @@ pub fn application(plan: &Plan, fresh: &Map<String, Value>) -> Application {
         }
     }
     application
+}
+
+/// What the application is told to do, for the record: label and words.
+pub(super) fn told(application: &Application) -> impl Iterator<Item = Body> {
+    application.actions.iter().map(|action| {
+        let what = match &action.what {
+            What::CallTool { name, .. } => format!("call tool {name}"),
+            What::CallToolAsTask { name, .. } => format!("call tool {name} as a task"),
+            What::List { method, .. } => format!("ask for {method} once"),
+            What::ListEverything { method } => format!("walk {method} to its end"),
+        };
+        let label = action.sees.as_deref().or(action.what.label()).unwrap_or_default().to_owned();
+        Body::Action { label, what }
+    })
 }
 
 fn elicited(result: &Value) -> Option<ToElicitation> {

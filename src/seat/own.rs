@@ -2,7 +2,7 @@
 
 use super::answers::Answers;
 use super::gate::{Gate, Noted};
-use super::{Play, Recorder};
+use super::{Play, Recorder, cast};
 use crate::reference::{Effect, Engine, Proposal, Route, SessionKey};
 use crate::scenario::play::{Due, Parcel, Ruling, Sending};
 use crate::trace::Transport;
@@ -78,6 +78,9 @@ impl Stage<'_> {
         // what was there before we speak (a process that was started) stands in the record before what we say
         while let Some(event) = self.ready().await {
             self.came(event);
+        }
+        for told in cast::told(&cast::application(&self.play.plan, &self.play.fresh)) {
+            self.recorder.record(told);
         }
         if self.ours == Party::Client {
             let now = self.recorder.now();
