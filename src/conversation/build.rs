@@ -481,6 +481,16 @@ impl Builder<'_> {
                 return unread;
             }
         }
+        // over HTTP the round trip says what an error is about, whatever id it has
+        let unread_here = before.iter().position(|r| {
+            open(r)
+                && r.round_trip.is_some()
+                && r.round_trip == said.round_trip
+                && matches!(r.message.kind(), Kind::Unreadable(_))
+        });
+        if unread_here.is_some() && said.is_error() {
+            return unread_here;
+        }
         let requests = || before.iter().enumerate().filter(|(_, r)| r.is_request() && open(r));
         let here = requests().find(|(_, r)| r.round_trip.is_some() && r.round_trip == said.round_trip);
         let alike = || {
