@@ -472,15 +472,6 @@ impl Builder<'_> {
                 && r.missed_by.is_empty()
                 && r.redelivers.is_none()
         };
-        if said.message.id().is_none() && said.is_error() {
-            // an error without an id is due to what could not be read
-            let unread = before.iter().position(|r| {
-                open(r) && matches!(r.message.kind(), Kind::Unreadable(_) | Kind::Malformed(_) | Kind::Batch)
-            });
-            if unread.is_some() {
-                return unread;
-            }
-        }
         // over HTTP the round trip says what an error is about, whatever id it has
         let unread_here = before.iter().position(|r| {
             open(r)
@@ -490,6 +481,15 @@ impl Builder<'_> {
         });
         if unread_here.is_some() && said.is_error() {
             return unread_here;
+        }
+        if said.message.id().is_none() && said.is_error() {
+            // an error without an id is due to what could not be read
+            let unread = before.iter().position(|r| {
+                open(r) && matches!(r.message.kind(), Kind::Unreadable(_) | Kind::Malformed(_) | Kind::Batch)
+            });
+            if unread.is_some() {
+                return unread;
+            }
         }
         let requests = || before.iter().enumerate().filter(|(_, r)| r.is_request() && open(r));
         let here = requests().find(|(_, r)| r.round_trip.is_some() && r.round_trip == said.round_trip);

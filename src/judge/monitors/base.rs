@@ -171,7 +171,7 @@ fn error(scene: &Scene<'_>, index: usize, said: &Said, notes: &mut Notes<'_>) {
     let ours = scene.header.seat.ours() == Some(request.from) || scene.deliberate(request);
     match request.message.kind() {
         // how deep a reader goes is its own affair, and so is the error with which it stops
-        Kind::Unreadable(why) if !why.is_depth() => {
+        Kind::Unreadable(why) if code == -32700 || !why.is_depth() => {
             let id = "base.error.parse-error";
             notes.either(code == -32700, id, index, pointer, "the error -32700: that was no JSON", found);
         }
