@@ -1,6 +1,8 @@
 //! `list`: the scenarios, with the seats and revisions they hold for.
 
+use super::screen;
 use super::selection::{Selection, revision};
+use crate::report::text::count;
 use crate::scenario::seats;
 use crate::spec::Revision;
 use crate::spec::catalogue::Catalogue;
@@ -28,9 +30,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<u8, String> {
         let on: Vec<&str> = scenario.transports.iter().map(|t| t.as_str()).collect();
         let on = if on.len() == Transport::ALL.len() { "any transport".to_owned() } else { on.join(", ") };
         let revisions: Vec<&str> = scenario.revisions.iter().map(|r| r.as_str()).collect();
-        anstream::println!("{:width$}  {}", scenario.id, scenario.title);
-        anstream::println!("{:width$}  seats: {}; {on}; {}", "", seats.join(", "), revisions.join(", "));
+        screen::line(&format!("{:width$}  {}", scenario.id, scenario.title))?;
+        screen::line(&format!("{:width$}  seats: {}; {on}; {}", "", seats.join(", "), revisions.join(", ")))?;
     }
-    anstream::println!("{} scenarios", chosen.len());
+    screen::line(&count(chosen.len(), "scenario"))?;
     Ok(0)
 }

@@ -51,6 +51,9 @@ impl Summary {
                 not_exercised.entry(reason).or_default().push(requirement);
             }
         }
+        if results.interrupted {
+            worst = worst.max(Verdict::Inconclusive);
+        }
         if !results.unkept.is_empty() {
             worst = worst.max(Verdict::Fail);
         }

@@ -17,6 +17,8 @@ use std::time::Duration;
 
 /// How long one answer may take.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How long a process whose input broke may take to say why.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 /// At most so many pages of a list are read.
 const MOST_PAGES: usize = 100;
 
@@ -172,15 +174,22 @@ impl Asker<'_> {
     async fn ask(&mut self, method: &str, params: Value) -> Result<Value, String> {
         self.next += 1;
         let id = Id::Integer(self.next);
+        let stdio = self.link.transport() == Transport::Stdio;
         self.say(&message::request(&id, method, Some(params)));
-        let deadline = tokio::time::Instant::now() + PATIENCE;
+        let mut deadline = tokio::time::Instant::now() + PATIENCE;
+        let mut broken: Option<String> = None;
         loop {
-            let Ok(event) = tokio::time::timeout_at(deadline, self.link.next()).await else {
-                return Err(format!("it did not answer `{method}` within {} s", PATIENCE.as_secs()));
-            };
-            let Some(event) = event else {
-                let how = self.how_gone.take().unwrap_or_else(|| "it closed the connection".to_owned());
-                return Err(format!("{how} before it answered `{method}`"));
+            let event = match (tokio::time::timeout_at(deadline, self.link.next()).await, &broken) {
+                (Ok(Some(event)), _) => event,
+                (Err(_), None) => {
+                    return Err(format!("it did not answer `{method}` within {} s", PATIENCE.as_secs()));
+                }
+                (Ok(None) | Err(_), broken) => {
+                    let how = self.how_gone.take();
+                    let how = how.or_else(|| broken.as_ref().map(|why| format!("the connection broke ({why})")));
+                    let how = how.unwrap_or_else(|| "it closed the connection".to_owned());
+                    return Err(format!("{how} before it answered `{method}`"));
+                }
             };
             let LinkWhat::Record(body) = event.what else { continue };
             match body {
@@ -199,6 +208,11 @@ impl Asker<'_> {
                         (None, Some(signal)) => format!("it was ended by signal {signal}"),
                         (None, None) => "it exited".to_owned(),
                     });
+                }
+                // how a process ended, and what it wrote last, tells more than that nobody reads its input any more
+                Body::StreamClosed { how: crate::trace::Closing::Cut(why), .. } if stdio => {
+                    broken.get_or_insert(why);
+                    deadline = deadline.min(tokio::time::Instant::now() + LAST_WORDS);
                 }
                 Body::StreamClosed { how: crate::trace::Closing::Cut(why), .. } => {
                     return Err(format!("the connection broke before it answered `{method}`: {why}"));

@@ -359,7 +359,7 @@ impl Stage<'_> {
 }
 
 /// Waits until the flag is raised; for ever if it never is.
-pub(super) async fn raised(flag: &mut watch::Receiver<bool>) {
+pub(crate) async fn raised(flag: &mut watch::Receiver<bool>) {
     if flag.wait_for(|raised| *raised).await.is_err() {
         std::future::pending::<()>().await;
     }

@@ -1,0 +1,235 @@
+//! Every peer of harness.toml, on every transport that it speaks: set up, played against with all scenarios, and held
+//! against what is known of it. A finding that nobody has looked at fails, and so does an entry that no longer holds.
+//!
+//! A peer whose programs are missing is passed over, with the reason in brackets before its name; with `CI` set in the
+//! environment that is a failure.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
+
+use assert_cmd::Command;
+use libtest_mimic::{Arguments, Failed, Trial};
+use mcp_interop::peer::baseline::{load_adjudications, load_baseline};
+use mcp_interop::peer::install::{self, Status};
+use mcp_interop::peer::{Config, Peer};
+use mcp_interop::report::{self, Style};
+use mcp_interop::run::baseline::{self, Applied, Coverage};
+use mcp_interop::run::foreign::Foreign;
+use mcp_interop::run::server::{self, Options};
+use mcp_interop::run::{Results, Summary, surroundings};
+use mcp_interop::scenario::exchange::Patience;
+use mcp_interop::scenario::files;
+use mcp_interop::spec::Revision;
+use mcp_interop::trace::Transport;
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::{Arc, LazyLock, Mutex, OnceLock};
+use tokio::sync::watch;
+
+fn main() {
+    let arguments = Arguments::from_args();
+    let ci = std::env::var_os("CI").is_some_and(|v| !v.is_empty());
+    let mut trials = Vec::new();
+    for peer in peers() {
+        let missing = match install::status(peer) {
+            Status::Needs(program) => Some(format!("not run: needs {program}")),
+            _ => None,
+        };
+        let mut add = |name: String, test: Box<dyn FnOnce() -> Result<(), Failed> + Send>| {
+            trials.push(match &missing {
+                Some(why) if ci => {
+                    let why = format!("{why}, and CI is set: every peer must be run");
+                    Trial::test(name, move || Err(Failed::from(why)))
+                }
+                Some(why) => Trial::test(name, test).with_kind(why).with_ignored_flag(true),
+                None => Trial::test(name, test),
+            });
+        };
+        for transport in peer.server.transports() {
+            add(format!("{} {transport}", peer.name), Box::new(move || on(peer, transport)));
+        }
+        add(format!("{} entries", peer.name), Box::new(move || entries(peer)));
+    }
+    trials.push(Trial::test("a peer that is not installed is said to be so", not_installed));
+    trials.push(Trial::test("a peer that needs a program is said to need it", needs_a_program));
+    trials.push(Trial::test("a peer whose program is missing is passed over, but not in CI", passed_over));
+    libtest_mimic::run(&arguments, trials).exit();
+}
+
+/// The peers of this repository.
+fn peers() -> &'static [Peer] {
+    static CONFIG: LazyLock<Config> = LazyLock::new(|| {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("harness.toml");
+        Config::load(&path).unwrap_or_else(|e| panic!("{e}"))
+    });
+    &CONFIG.peers
+}
+
+type Run = Arc<OnceLock<Result<Results, String>>>;
+
+/// What came of a run against a peer; each is made once, whoever asks first.
+fn run(peer: &'static Peer, transport: Transport) -> Result<Results, String> {
+    static RUNS: Mutex<BTreeMap<(&str, Transport), Run>> = Mutex::new(BTreeMap::new());
+    // one run at a time over each transport: what rests on a deadline must not fail because the machine is busy with tests
+    static TURNS: [Mutex<()>; 2] = [Mutex::new(()), Mutex::new(())];
+    let run = Arc::clone(RUNS.lock().unwrap().entry((peer.name.as_str(), transport)).or_default());
+    run.get_or_init(|| {
+        set_up(peer)?;
+        let turn = TURNS[usize::from(transport == Transport::Http)].lock();
+        let results = play(peer, transport);
+        drop(turn);
+        Ok(results)
+    })
+    .clone()
+}
+
+/// Sets the peer up, one test at a time, also when several test programs run.
+fn set_up(peer: &Peer) -> Result<(), String> {
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{}.lock", peer.name));
+    let file = std::fs::File::create(&path).map_err(|e| format!("{}: {e}", path.display()))?;
+    file.lock().map_err(|e| format!("{}: {e}", path.display()))?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let mut say = |command: &mcp_interop::peer::Command| eprintln!("{}: {}", peer.name, command.line());
+    let installed = runtime.block_on(install::install(peer, false, install::PATIENCE, &mut say));
+    installed.map(drop).map_err(|e| e.to_string())
+}
+
+fn play(peer: &Peer, transport: Transport) -> Results {
+    let options = Options {
+        name: peer.name.clone(),
+        words: format!("--peer {}", peer.name),
+        revision: Revision::DEFAULT,
+        transports: vec![transport],
+        bound: peer.bound.clone(),
+        claimed_capabilities: peer.claims.capabilities.clone(),
+        claimed_tools: peer.claims.tools.clone(),
+        patience: Patience::default(),
+    };
+    let mut servers = Foreign::new(peer.server.clone());
+    let scenarios = files::embedded().scenarios;
+    let (_hold, interrupted) = watch::channel(false);
+    let mut random = surroundings::random();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(server::server(
+        &mut servers,
+        &scenarios,
+        &options,
+        &mut surroundings::real,
+        &mut random,
+        interrupted,
+    ))
+}
+
+/// The run beside the baseline and the adjudications of the peer.
+fn applied(peer: &Peer, results: &Results) -> Result<Applied, String> {
+    let loaded = files::embedded();
+    let ids: Vec<&str> = loaded.scenarios.iter().map(|s| s.id.as_str()).collect();
+    let known = peer.baseline.as_deref().map(|path| load_baseline(path, &ids)).transpose();
+    let adjudicated = peer.adjudications.as_deref().map(|path| load_adjudications(path, &ids)).transpose();
+    let known = known.map_err(|e| e.to_string())?.unwrap_or_default();
+    let adjudicated = adjudicated.map_err(|e| e.to_string())?.unwrap_or_default();
+    Ok(baseline::apply(results, &known, &adjudicated, Coverage::All))
+}
+
+/// One peer on one transport: all its findings are known.
+fn on(peer: &'static Peer, transport: Transport) -> Result<(), Failed> {
+    let results = run(peer, transport)?;
+    let mut wrong = Vec::new();
+    if results.played.is_empty() {
+        wrong.push("nothing was played".to_owned());
+    }
+    wrong.extend(results.troubles.iter().map(|t| t.what.clone()));
+    wrong.extend(results.unkept.iter().cloned());
+    let applied = applied(peer, &results)?;
+    for (key, findings) in applied.new_findings() {
+        let first = findings.first().and_then(|i| applied.findings.get(*i));
+        let play = first.and_then(|f| results.played.get(f.play)).map(mcp_interop::run::Played::name);
+        wrong.push(format!("nobody has looked at {key} (in {})", play.unwrap_or_default()));
+    }
+    if wrong.is_empty() { Ok(()) } else { Err(format!("{}\n\n{}", wrong.join("\n"), told(&results)).into()) }
+}
+
+/// One peer on all its transports: every entry of its baseline and its adjudications still holds.
+fn entries(peer: &'static Peer) -> Result<(), Failed> {
+    let mut all: Option<Results> = None;
+    for transport in peer.server.transports() {
+        let results = run(peer, transport)?;
+        match &mut all {
+            None => all = Some(results),
+            Some(all) => {
+                all.played.extend(results.played);
+                all.skipped.extend(results.skipped);
+                all.troubles.extend(results.troubles);
+            }
+        }
+    }
+    let results = all.ok_or("it speaks no transport")?;
+    if let Some(trouble) = results.troubles.first() {
+        return Err(format!("not everything was played: {}", trouble.what).into());
+    }
+    let stale = applied(peer, &results)?.stale;
+    let stale: Vec<String> = stale.iter().map(|s| format!("{}: {}: {}", s.place, s.key, s.what)).collect();
+    if stale.is_empty() { Ok(()) } else { Err(stale.join("\n").into()) }
+}
+
+fn told(results: &Results) -> String {
+    report::terminal(results, &Summary::of(results), false, &Style { colour: false, width: 120, verbose: true })
+}
+
+/// A folder with a harness.toml that says this of its one peer.
+fn folder_with(peer: &str) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("harness.toml"), format!("[peers.stranger]\ndir = \".\"\n{peer}\n")).unwrap();
+    folder
+}
+
+/// The exit code and all that is said.
+fn said(folder: &tempfile::TempDir, words: &[&str]) -> (Option<i32>, String) {
+    let mut command = Command::cargo_bin("mcp-interop").unwrap();
+    let output = command.current_dir(folder.path()).args(words).output().unwrap();
+    let text = [output.stdout, output.stderr].concat();
+    (output.status.code(), String::from_utf8_lossy(&text).into_owned())
+}
+
+fn expect(holds: bool, what: &str, said: &str) -> Result<(), Failed> {
+    if holds { Ok(()) } else { Err(format!("expected {what}; it was said:\n{said}").into()) }
+}
+
+fn not_installed() -> Result<(), Failed> {
+    let folder = folder_with("setup = [\"cargo --version\"]\nserver = { stdio = \"cargo --version\" }");
+    let (code, text) = said(&folder, &["server", "--peer", "stranger"]);
+    expect(code == Some(4), "exit 4", &text)?;
+    expect(text.contains("stranger was not run: not installed"), "that it was not run, and why", &text)?;
+    expect(text.contains("peers install stranger"), "what to do", &text)?;
+    let (code, text) = said(&folder, &["peers"]);
+    expect(code == Some(0) && text.contains("not installed"), "a line that says so", &text)
+}
+
+fn needs_a_program() -> Result<(), Failed> {
+    let folder = folder_with("needs = [\"no-such-program\"]\nserver = { stdio = \"no-such-program\" }");
+    let (code, text) = said(&folder, &["server", "--peer", "stranger"]);
+    expect(code == Some(4), "exit 4", &text)?;
+    expect(text.contains("needs no-such-program"), "the program that is missing", &text)?;
+    let (code, text) = said(&folder, &["peers", "install"]);
+    expect(code == Some(4) && text.contains("needs no-such-program"), "the same of its installation", &text)
+}
+
+/// This very program, on a machine without the programs that the peers need.
+fn passed_over() -> Result<(), Failed> {
+    let empty = tempfile::tempdir().unwrap();
+    let named = |peer: &&Peer| !peer.needs.is_empty() && !peer.server.transports().is_empty();
+    let peer = peers().iter().find(named).ok_or("no peer needs a program")?;
+    let name = format!("{} {}", peer.name, peer.server.transports()[0]);
+    for ci in [false, true] {
+        let mut command = std::process::Command::new(std::env::current_exe().unwrap());
+        command.args(["--exact", &name]).env("PATH", empty.path()).env_remove("CI");
+        if ci {
+            command.env("CI", "true");
+        }
+        let output = command.output().unwrap();
+        let text = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+        expect(output.status.success() != ci, if ci { "a failure" } else { "no failure" }, &text)?;
+        expect(text.contains("not run: needs "), "the reason", &text)?;
+        expect(ci || text.contains("1 ignored"), "an ignored test", &text)?;
+    }
+    Ok(())
+}
