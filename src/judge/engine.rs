@@ -107,6 +107,8 @@ impl Desk<'_> {
         let worst = findings.iter().map(|f| f.verdict).max();
         let proven = checks.iter().any(|c| c.verdict == Verdict::Pass);
         let verdict = match (worst, &outcome) {
+            // understanding is asked for before all else, whatever word the specification has for what stood in its way
+            (Some(worst), Outcome::Missed { .. }) => worst.max(Verdict::Fail),
             (Some(worst), _) => worst,
             (None, Outcome::NotExercised { .. }) => Verdict::NotExercised,
             (None, _) if self.interrupted() => Verdict::Inconclusive,
@@ -304,15 +306,18 @@ impl Desk<'_> {
             Ending::Complete => match outcome::application(self.trace, plan) {
                 Ok(()) => Outcome::Reached { other_way: walk.other_way.clone() },
                 Err((expected, found, event)) => {
-                    // what a party did wrong before explains what the application got
-                    if let Some(cause) = self.cause(findings) {
+                    // what a party did wrong before explains what the application got; a recommendation that was not
+                    // followed does not
+                    if let Some(cause) = self.cause(findings).filter(|i| findings[*i].verdict >= Verdict::Fail) {
                         return Outcome::Missed { finding: cause };
                     }
-                    if !self.tests(Party::Client) {
-                        return Outcome::Reached { other_way: walk.other_way.clone() };
-                    }
-                    let mut finding = self.error(Blame::Client, &expected, &found);
-                    finding.verdict = Verdict::Fail;
+                    let (verdict, blame) = match self.tests(Party::Client) {
+                        true => (Verdict::Fail, Blame::Client),
+                        // an application of ours that a well-behaved server leaves without its answer is our defect
+                        false => (Verdict::Error, Blame::Harness),
+                    };
+                    let mut finding = self.error(blame, &expected, &found);
+                    finding.verdict = verdict;
                     finding.event = event;
                     missed(findings, finding)
                 }

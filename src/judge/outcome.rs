@@ -27,7 +27,7 @@ pub(super) fn application(trace: &Trace, plan: &Plan) -> Result<(), (String, Str
     if !trace.header.captured.iter().any(|kind| kind == "saw") {
         return Ok(());
     }
-    for action in plan.actions() {
+    for action in plan.actions_with(trace.header.seat.ours(), &trace.header.choices) {
         let Some(label) = &action.sees else { continue };
         let saw = trace.events.iter().rev().find_map(|e| match &e.body {
             Body::Saw { label: seen, value } if seen == label => Some((e.seq, value)),

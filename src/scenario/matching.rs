@@ -17,6 +17,10 @@ impl Exchange {
         if act.party != occurrence.from {
             return false;
         }
+        // what has no answer is accepted by any success, whatever comes with it
+        let answerless = target.and_then(|t| self.act(t)).is_some_and(|(t, _)| {
+            matches!(t.verb, Verb::Notifies { .. } | Verb::Answers { .. } | Verb::Deletes { .. })
+        });
         let target = target.and_then(|t| self.taken[t].as_ref());
         let http = self.plan.transport == Transport::Http;
         match (&act.verb, &occurrence.what) {
@@ -25,7 +29,9 @@ impl Exchange {
             }
             (_, What::Said { message, request, .. }) => self.fits_message(act, target, message, *request),
             (Verb::Accepts { .. }, What::Responded { trip, status, with_content }) => {
-                target.is_some_and(|t| t.trip == Some(*trip)) && (200..300).contains(status) && !with_content
+                target.is_some_and(|t| t.trip == Some(*trip))
+                    && (200..300).contains(status)
+                    && (answerless || !with_content)
             }
             (Verb::Refuses { .. }, What::Responded { trip, status, .. }) => {
                 target.is_some_and(|t| t.trip == Some(*trip)) && *status >= 400

@@ -79,7 +79,7 @@ impl Stage<'_> {
         while let Some(event) = self.ready().await {
             self.came(event);
         }
-        for told in cast::told(&cast::application(&self.play.plan, &self.play.fresh)) {
+        for told in cast::told(&cast::application(self.play)) {
             self.recorder.record(told);
         }
         if self.ours == Party::Client {
