@@ -277,8 +277,17 @@ impl Desk<'_> {
         }
     }
 
+    /// Does a monitor's finding at that message say it already? Only one about the same place, or about the same requirement:
+    /// something else that is wrong with the message explains nothing.
     fn explained(&self, deviation: &Deviation) -> bool {
-        self.evidence.iter().any(|e| e.event == deviation.event && e.party == deviation.party && e.is_broken())
+        self.evidence.iter().any(|e| {
+            let Shown::Broken { pointer, .. } = &e.verdict else { return false };
+            e.event == deviation.event
+                && e.party == deviation.party
+                && (within(&deviation.pointer, pointer)
+                    || within(pointer, &deviation.pointer) && !deviation.pointer.is_empty()
+                    || deviation.proves.iter().any(|id| id == e.requirement))
+        })
     }
 
     fn outcome(&self, plan: &Plan, walk: &Walk, findings: &mut Vec<Finding>) -> Outcome {
@@ -426,6 +435,11 @@ impl Desk<'_> {
         }
         checks.into_values().collect()
     }
+}
+
+/// Is a place of a message inside another, or the same one?
+fn within(place: &str, other: &str) -> bool {
+    place.strip_prefix(other).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 /// The verdict of breaking something of that level.
