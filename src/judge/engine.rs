@@ -279,17 +279,18 @@ impl Desk<'_> {
         }
     }
 
-    /// Does a monitor's finding at the same place of the same message say why already? For the message as a whole only a
-    /// broken MUST can.
+    /// Does a monitor's finding at that message say it already? Only one about the same place, or about a requirement that
+    /// the step claims; of the message as a whole only a broken MUST does. Something else that is wrong with the message
+    /// explains nothing.
     fn explained(&self, deviation: &Deviation) -> bool {
         self.evidence.iter().filter(|e| e.event == deviation.event && e.party == deviation.party).any(|e| {
             let Shown::Broken { pointer, .. } = &e.verdict else { return false };
+            if deviation.proves.iter().any(|id| id == e.requirement) {
+                return true;
+            }
             if pointer.is_empty() || deviation.pointer.is_empty() {
                 return e.level == Level::Must;
             }
-            let within = |inner: &str, outer: &str| {
-                inner.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-            };
             within(pointer, &deviation.pointer) || within(&deviation.pointer, pointer)
         })
     }
@@ -440,6 +441,11 @@ impl Desk<'_> {
         }
         checks.into_values().collect()
     }
+}
+
+/// Is a place of a message inside another, or the same one?
+fn within(place: &str, other: &str) -> bool {
+    place.strip_prefix(other).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 /// The verdict of breaking something of that level.
