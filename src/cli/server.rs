@@ -117,7 +117,10 @@ pub(super) fn run(arguments: Arguments) -> Result<u8, String> {
     // the verdicts are on the screen already: a report that cannot be written is said beside them
     for wrong in write(&arguments, &results, &summary) {
         screen::note(&format!("error: {wrong}"));
-        code = code.max(super::USAGE);
+        // what was found of the peer is worth more
+        if code == 0 {
+            code = super::USAGE;
+        }
     }
     Ok(code)
 }

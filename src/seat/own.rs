@@ -86,7 +86,9 @@ enum Woken {
 
 impl Stage<'_> {
     async fn run(&mut self) -> EndReason {
-        // what was there before we speak (a process that was started) stands in the record before what we say
+        // what was there before we speak (a process that was started) stands in the record before what we say; who tells of
+        // it may not have had its turn yet
+        tokio::task::yield_now().await;
         while let Some(event) = self.ready().await {
             self.came(event);
         }
