@@ -11,7 +11,7 @@
 //! - [`trace`]: events and the run record, redaction.
 //! - [`conversation`]: the one correlation engine: open requests, capabilities, sessions, tasks, `before()`.
 //! - [`scenario`]: the scenario language, its lint, patterns and bindings, and the exchange automaton.
-//! - [`reference`]: the reference client and the reference server.
+//! - [`mod@reference`]: the reference client and the reference server.
 //! - [`fault`]: declared deviations and harmless variations.
 //! - [`judge`]: the schema check, the monitors, verdicts and blame.
 //!

@@ -193,3 +193,39 @@ fn a_server_that_answers_before_it_was_answered() {
         }
     }
 }
+
+/// What is written is what the schema for other programs says.
+#[test]
+fn a_record_is_as_its_schema_says() {
+    let schema: serde_json::Value = serde_json::from_str(include_str!("../schemas/trace.schema.json")).unwrap();
+    let validator = jsonschema::validator_for(&schema).unwrap();
+    for transport in Transport::ALL {
+        for seat in Seat::ALL {
+            let results = play(seat, transport, Deviations::default());
+            let text = mcp_interop::trace::record::write(&results.played[0].trace);
+            assert!(text.lines().count() > 10);
+            for line in text.lines() {
+                let value: serde_json::Value = serde_json::from_str(line).unwrap();
+                let errors: Vec<String> = validator.iter_errors(&value).map(|e| e.to_string()).collect();
+                assert_eq!(errors, Vec::<String>::new(), "{line}");
+            }
+        }
+    }
+}
+
+/// An answer that comes twice comes after the course is complete: the record goes on until nothing can.
+#[test]
+fn a_server_that_gives_its_last_answer_twice() {
+    let twice = "[{ name: twice, breaks: base.request.answered, by: server,
+        on: { kind: result, method: tasks/result }, do: [duplicate] }]";
+    let expected = Expected {
+        verdict: Verdict::Fail,
+        finding: Some((Blame::Server, Some("base.request.answered"))),
+        reached: true,
+        exit: 1,
+    };
+    for seat in [Seat::Client, Seat::Observer] {
+        let deviations = Deviations { server: fault(twice), ..Deviations::default() };
+        check("server-twice", seat, Transport::Stdio, deviations, &expected);
+    }
+}

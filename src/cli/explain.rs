@@ -1,5 +1,6 @@
 //! `explain`: what a scenario means from a seat.
 
+use super::screen;
 use super::selection::{Selection, revision};
 use crate::scenario::{explain, seats};
 use crate::spec::Revision;
@@ -56,18 +57,22 @@ pub(super) fn run(arguments: &Arguments) -> Result<u8, String> {
         (None, true) => Selection { scenarios: Vec::new(), folder: Some(file.to_owned()) },
         (folder, _) => Selection { scenarios: vec![arguments.scenario.clone()], folder: folder.clone() },
     };
-    let mut shown = false;
-    for scenario in selection.load()? {
+    let scenarios = selection.load()?;
+    // of an area, those that have no such seat are left out
+    let (mut tables, mut lacking) = (Vec::new(), Vec::new());
+    for scenario in scenarios {
         let revision = match arguments.revision {
             Some(r) if !scenario.revisions.contains(&r) => {
-                return Err(format!("{} does not hold for revision {r}", scenario.id));
+                lacking.push(format!("{} does not hold for revision {r}", scenario.id));
+                continue;
             }
             Some(r) => r,
             None => scenario.revisions.iter().max().copied().unwrap_or(Revision::DEFAULT),
         };
         let transport = match arguments.transport.map(TransportName::transport) {
             Some(t) if !scenario.transports.contains(&t) => {
-                return Err(format!("{} does not hold over {t}", scenario.id));
+                lacking.push(format!("{} does not hold over {t}", scenario.id));
+                continue;
             }
             Some(t) => t,
             None => scenario.transports.first().copied().unwrap_or(Transport::Stdio),
@@ -82,15 +87,16 @@ pub(super) fn run(arguments: &Arguments) -> Result<u8, String> {
             && !has.contains(&seat)
         {
             let names: Vec<&str> = has.iter().map(|s| s.as_str()).collect();
-            return Err(format!("{} proves nothing in the {seat}'s seat; it has: {}", scenario.id, names.join(", ")));
+            lacking.push(format!("{} proves nothing in the {seat}'s seat; it has: {}", scenario.id, names.join(", ")));
+            continue;
         }
         for seat in has.into_iter().filter(|s| wanted.is_none_or(|w| w == *s)) {
-            if shown {
-                anstream::println!();
-            }
-            anstream::print!("{}", explain::table(&scenario, seat, revision, transport));
-            shown = true;
+            tables.push(explain::table(&scenario, seat, revision, transport));
         }
     }
+    if tables.is_empty() {
+        return Err(lacking.join("\n       "));
+    }
+    screen::show(&tables.join("\n"))?;
     Ok(0)
 }

@@ -1,11 +1,12 @@
 //! `lint`: checks scenario files.
 
+use super::screen;
 use super::selection::Selection;
+use crate::report::text::count;
 use crate::run::folder;
 use crate::scenario::diagnostic::Level;
 use crate::scenario::files::{self, Loaded};
 use clap::Args;
-use std::io::IsTerminal as _;
 use std::path::PathBuf;
 
 /// `mcp-interop lint`
@@ -26,7 +27,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<u8, String> {
     if arguments.paths.is_empty() {
         all.push(Selection { scenarios: Vec::new(), folder: None }.files().unwrap_or_else(|_| files::embedded()));
     }
-    let colour = std::io::stdout().is_terminal();
+    let colour = screen::colour();
     let (mut errors, mut warnings, mut read, mut scenarios) = (0, 0, 0, 0);
     for loaded in &all {
         read += loaded.files;
@@ -36,9 +37,10 @@ pub(super) fn run(arguments: &Arguments) -> Result<u8, String> {
                 Level::Error => errors += 1,
                 Level::Warning => warnings += 1,
             }
-            anstream::println!("{}", diagnostic.render(colour));
+            screen::line(&diagnostic.render(colour))?;
         }
     }
-    anstream::println!("{read} files, {scenarios} scenarios, {errors} errors, {warnings} warnings");
+    let counts = [(read, "file"), (scenarios, "scenario"), (errors, "error"), (warnings, "warning")];
+    screen::line(&counts.map(|(n, noun)| count(n, noun)).join(", "))?;
     Ok(if errors > 0 || (arguments.strict && warnings > 0) { super::USAGE } else { 0 })
 }

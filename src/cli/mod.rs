@@ -1,9 +1,11 @@
 //! The command line: one file per subcommand. Parses, calls, prints; decides nothing.
 
 mod explain;
+mod interrupt;
 mod lint;
 mod list;
 mod peers;
+mod screen;
 mod selection;
 mod serve;
 mod server;
@@ -63,7 +65,7 @@ pub fn main() -> ExitCode {
     match done {
         Ok(code) => ExitCode::from(code),
         Err(why) => {
-            anstream::eprintln!("error: {why}");
+            screen::note(&format!("error: {why}"));
             ExitCode::from(USAGE)
         }
     }

@@ -1,5 +1,6 @@
 //! `peers`: the peers of harness.toml, and setting them up.
 
+use super::screen;
 use crate::peer::config::{Config, EMBEDDED, FILE};
 use crate::peer::install::{self, Installed, Status};
 use crate::peer::process;
@@ -66,12 +67,12 @@ pub(super) fn run(arguments: Arguments) -> Result<u8, String> {
     let config = config(arguments.config.as_deref())?;
     match arguments.command {
         None => {
-            anstream::println!("{EMBEDDED:16} the reference server, built in");
+            screen::line(&format!("{EMBEDDED:16} the reference server, built in"))?;
             for peer in &config.peers {
                 let on: Vec<&str> = peer.server.transports().iter().map(|t| t.as_str()).collect();
                 let about = peer.about.as_deref().unwrap_or("");
-                anstream::println!("{:16} {about}", peer.name);
-                anstream::println!("{:16} {}; {}", "", on.join(", "), install::status(peer));
+                screen::line(format!("{:16} {about}", peer.name).trim_end())?;
+                screen::line(&format!("{:16} {}; {}", "", on.join(", "), install::status(peer)))?;
             }
             Ok(0)
         }
@@ -87,17 +88,18 @@ pub(super) fn run(arguments: Arguments) -> Result<u8, String> {
             let runtime = runtime.map_err(|e| format!("no runtime: {e}"))?;
             let mut failed = 0;
             for peer in &wanted {
-                let mut say = |command: &process::Command| anstream::println!("{}: {}", peer.name, command.line());
+                // beside the output: it is progress, and nobody must wait for a reader of it
+                let mut say = |command: &process::Command| screen::note(&format!("{}: {}", peer.name, command.line()));
                 match runtime.block_on(install::install(peer, again, install::PATIENCE, &mut say)) {
-                    Ok(Installed::Now) => anstream::println!("{}: installed", peer.name),
-                    Ok(Installed::Already) => anstream::println!("{}: {}", peer.name, install::status(peer)),
+                    Ok(Installed::Now) => screen::line(&format!("{}: installed", peer.name))?,
+                    Ok(Installed::Already) => screen::line(&format!("{}: {}", peer.name, install::status(peer)))?,
                     Err(why) => {
                         failed += 1;
-                        anstream::eprintln!("error: {why}");
+                        screen::note(&format!("error: {why}"));
                     }
                 }
             }
-            anstream::println!("{} of {} set up", wanted.len() - failed, count(wanted.len(), "peer"));
+            screen::line(&format!("{} of {} set up", wanted.len() - failed, count(wanted.len(), "peer")))?;
             Ok(if failed > 0 { 4 } else { 0 })
         }
     }

@@ -1,5 +1,6 @@
 //! Which scenarios: the options that several subcommands share.
 
+use super::screen;
 use crate::run::folder;
 use crate::scenario::Scenario;
 use crate::scenario::diagnostic::closest;
@@ -41,7 +42,15 @@ impl Selection {
             let all: Vec<String> = loaded.diagnostics.iter().map(|d| d.render(false)).collect();
             return Err(format!("the scenarios cannot be read\n\n{}", all.join("\n")));
         }
+        for warning in &loaded.diagnostics {
+            screen::note(warning.render(false).trim_end());
+        }
         self.pick(loaded.scenarios)
+    }
+
+    /// Is it less (or something else) than all that is built in?
+    pub(super) fn part(&self) -> bool {
+        !self.scenarios.is_empty() || self.folder.is_some()
     }
 
     /// All files, with whatever is wrong in them.
@@ -58,7 +67,7 @@ impl Selection {
     fn pick(&self, all: Vec<Scenario>) -> Result<Vec<Scenario>, String> {
         for wanted in &self.scenarios {
             if !all.iter().any(|s| fits(wanted, &s.id)) {
-                let ids = all.iter().flat_map(|s| [s.id.as_str(), s.id.split('#').next().unwrap_or_default()]);
+                let ids = all.iter().flat_map(|s| names(&s.id));
                 let near = closest(wanted, ids).map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
                 return Err(format!("there is no scenario `{wanted}`{near} (`mcp-interop list` shows them all)"));
             }
@@ -67,6 +76,12 @@ impl Selection {
             all.into_iter().filter(|s| self.scenarios.is_empty() || self.scenarios.iter().any(|w| fits(w, &s.id)));
         Ok(chosen.collect())
     }
+}
+
+/// What chooses a scenario: its id, its file, its area.
+fn names(id: &str) -> [&str; 3] {
+    let file = id.split('#').next().unwrap_or_default();
+    [id, file, file.split('/').next().unwrap_or_default()]
 }
 
 /// Does an id, a file or an area name a scenario?

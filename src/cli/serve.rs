@@ -1,5 +1,6 @@
 //! `serve`: offers the embedded server to anybody, over stdio or HTTP.
 
+use super::{interrupt, screen};
 use crate::reference::SessionKey;
 use crate::reference::server::{Server, Setup};
 use crate::run::surroundings;
@@ -11,7 +12,6 @@ use crate::wire::Party;
 use crate::wire::http::ServerPolicy;
 use clap::Args;
 use std::time::Duration;
-use tokio::sync::watch;
 
 /// `mcp-interop serve`
 #[derive(Debug, Args)]
@@ -31,14 +31,7 @@ pub(super) fn run(arguments: Arguments) -> Result<u8, String> {
 }
 
 async fn serve(arguments: &Arguments) -> Result<(), String> {
-    let (stop, stopped) = watch::channel(false);
-    tokio::spawn(async move {
-        if tokio::signal::ctrl_c().await.is_ok() {
-            // nobody listens any more when the server has ended by itself
-            let _ = stop.send(true);
-        }
-        std::future::pending::<()>().await;
-    });
+    let stopped = interrupt::flag();
     let link = match arguments.http {
         None => {
             let pipes = (tokio::io::stdin(), tokio::io::stdout());
@@ -57,7 +50,7 @@ async fn serve(arguments: &Arguments) -> Result<(), String> {
                 Bounds::default(),
             );
             if let Some(address) = server.address() {
-                anstream::eprintln!("listening on http://{address}/mcp");
+                screen::note(&format!("listening on http://{address}/mcp"));
             }
             Link::HttpServer(Box::new(server))
         }

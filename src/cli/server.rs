@@ -2,10 +2,12 @@
 
 use super::explain::TransportName;
 use super::selection::{Selection, revision};
+use super::{interrupt, screen};
 use crate::judge::Verdict;
 use crate::peer::baseline::{Adjudicated, Known, load_adjudications, load_baseline};
 use crate::peer::config::{EMBEDDED, ServerSpec};
 use crate::peer::process::Command;
+use crate::peer::words;
 use crate::reference::Surroundings;
 use crate::report::{self, Style};
 use crate::run::baseline::{self, Applied, Coverage};
@@ -15,14 +17,12 @@ use crate::run::server::{self, Options};
 use crate::run::{Results, Summary, surroundings};
 use crate::scenario::Scenario;
 use crate::scenario::exchange::Patience;
-use crate::spec::Revision;
+use crate::spec::{Era, Revision};
 use crate::trace::Transport;
 use crate::transport::http_client::Endpoint;
 use clap::Args;
 use serde_json::Map;
-use std::io::IsTerminal as _;
 use std::path::PathBuf;
-use tokio::sync::watch;
 
 /// A peer could not be started.
 const UNREACHED: u8 = 4;
@@ -65,11 +65,22 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: Arguments) -> Result<u8, String> {
-    if arguments.revision.era() == crate::spec::Era::Modern {
-        return Err(format!("the client of {} is not built yet; see --revision", arguments.revision));
+    if arguments.revision.era() == Era::Modern {
+        let played: Vec<&str> = Revision::ALL.iter().filter(|r| r.era() == Era::Legacy).map(|r| r.as_str()).collect();
+        let revision = arguments.revision;
+        return Err(format!("{revision} cannot be played yet; choose one of {}", played.join(", ")));
     }
     let scenarios = arguments.selection.load()?;
+    let held = |s: &&Scenario| s.revisions.contains(&arguments.revision);
+    if !scenarios.iter().any(|s| held(&s)) {
+        screen::note(&format!(
+            "none of the chosen scenarios holds for revision {}; see --revision",
+            arguments.revision
+        ));
+    }
     let (spec, mut options) = target(&arguments)?;
+    let chosen = words::join(&choices(&arguments));
+    options.words = [options.words, chosen].iter().filter(|w| !w.is_empty()).cloned().collect::<Vec<_>>().join(" ");
     if let Some(wanted) = arguments.transport.map(TransportName::transport) {
         if !options.transports.contains(&wanted) {
             return Err(format!("{} does not speak {wanted}", options.name));
@@ -79,29 +90,37 @@ pub(super) fn run(arguments: Arguments) -> Result<u8, String> {
     if let Some(peer) = &arguments.peer
         && let Some(why) = super::peers::unready(arguments.config.as_deref(), peer)?
     {
-        anstream::eprintln!("error: {peer} was not run: {why}");
+        screen::note(&format!("error: {peer} was not run: {why}"));
         return Ok(UNREACHED);
     }
     let expectations = Expectations::of(&arguments, &scenarios)?;
     let results = play(spec, &scenarios, &options)?;
     let summary = Summary::of(&results);
-    let colour = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    let style = Style { colour, width: 100, verbose: arguments.verbose };
-    anstream::print!("{}", report::terminal(&results, &summary, arguments.strict, &style));
+    let style = Style { colour: screen::colour(), width: screen::width(), verbose: arguments.verbose };
+    screen::show(&report::terminal(&results, &summary, arguments.strict, &style))?;
     let mut code = report::exit_code(&results, &summary, arguments.strict);
     if let Some(expectations) = expectations {
-        let part = !arguments.selection.scenarios.is_empty() || arguments.transport.is_some();
+        let part = arguments.selection.part() || arguments.transport.is_some();
         let coverage = if part { Coverage::Part } else { Coverage::All };
         let applied = baseline::apply(&results, &expectations.known, &expectations.adjudicated, coverage);
-        anstream::print!("{}", report::known(&results, &applied, &style));
+        screen::show(&report::known(&results, &applied, &style))?;
         if results.unkept.is_empty() {
+            let before = code;
             code = expected(code, &applied, arguments.strict);
+            // the report above knows of no baseline
+            if code != before {
+                let why = if code == 0 { "what is wrong is known" } else { "the baseline does not hold" };
+                screen::line(&format!("with the baseline: exit {code}: {why}"))?;
+            }
         }
     }
     // the verdicts are on the screen already: a report that cannot be written is said beside them
     for wrong in write(&arguments, &results, &summary) {
-        anstream::eprintln!("error: {wrong}");
-        code = code.max(super::USAGE);
+        screen::note(&format!("error: {wrong}"));
+        // what was found of the peer is worth more
+        if code == 0 {
+            code = super::USAGE;
+        }
     }
     Ok(code)
 }
@@ -122,7 +141,7 @@ impl Expectations {
             return Ok(None);
         }
         // a selection does not make the other ids unknown
-        let whole = arguments.selection.scenarios.is_empty();
+        let whole = !arguments.selection.part();
         let ids: Vec<&str> = scenarios.iter().filter(|_| whole).map(|s| s.id.as_str()).collect();
         let read = |e: crate::peer::FileError| e.to_string();
         let known = peer.baseline.as_deref().map(|p| load_baseline(p, &ids)).transpose().map_err(read)?;
@@ -158,15 +177,15 @@ fn target(arguments: &Arguments) -> Result<(Option<ServerSpec>, Options), String
     let spec = match (&arguments.url, &arguments.stdio, &arguments.peer) {
         (Some(url), _, _) => {
             options.name.clone_from(url);
-            options.words.clone_from(url);
+            options.words = words::join(&[url]);
             Endpoint::parse(url).map_err(|e| e.to_string())?;
             ServerSpec { url: Some(url.clone()), ..ServerSpec::default() }
         }
         (_, Some(command), _) => {
             options.name.clone_from(command);
-            options.words = format!("--stdio '{command}'");
-            let words = Command::parse(command, ".").map_err(|e| format!("--stdio: {e}"))?;
-            ServerSpec { stdio: Some(words), ..ServerSpec::default() }
+            options.words = words::join(&["--stdio", command]);
+            let command = Command::parse(command, ".").map_err(|e| format!("--stdio: {e}"))?;
+            ServerSpec { stdio: Some(command), ..ServerSpec::default() }
         }
         (_, _, Some(name)) if name == EMBEDDED => return Ok((None, options)),
         (_, _, Some(name)) => {
@@ -188,6 +207,20 @@ fn target(arguments: &Arguments) -> Result<(Option<ServerSpec>, Options), String
     Ok((Some(spec), options))
 }
 
+/// The words that choose what else was chosen, to play a scenario again.
+fn choices(arguments: &Arguments) -> Vec<String> {
+    let mut words = Vec::new();
+    if arguments.revision != Revision::DEFAULT {
+        words.extend(["--revision".to_owned(), arguments.revision.to_string()]);
+    }
+    for (option, path) in [("--config", &arguments.config), ("--scenarios", &arguments.selection.folder)] {
+        if let Some(path) = path {
+            words.extend([option.to_owned(), path.display().to_string()]);
+        }
+    }
+    words
+}
+
 fn play(spec: Option<ServerSpec>, scenarios: &[Scenario], options: &Options) -> Result<Results, String> {
     let paused = spec.is_none();
     let mut builder = tokio::runtime::Builder::new_current_thread();
@@ -195,18 +228,11 @@ fn play(spec: Option<ServerSpec>, scenarios: &[Scenario], options: &Options) -> 
     let runtime = builder.enable_all().start_paused(paused).build().map_err(|e| format!("no runtime: {e}"))?;
     let mut random = surroundings::random();
     runtime.block_on(async {
-        let (interrupt, interrupted) = watch::channel(false);
-        tokio::spawn(async move {
-            if tokio::signal::ctrl_c().await.is_ok() {
-                // nobody waits for it any more when the run is over
-                let _ = interrupt.send(true);
-            }
-            std::future::pending::<()>().await;
-        });
+        let interrupted = interrupt::flag();
         let mut make: fn() -> Surroundings = surroundings::real;
         Ok(match spec {
             None => {
-                let mut servers = Embedded { surroundings: surroundings::real };
+                let mut servers = Embedded { surroundings: surroundings::real, without: Vec::new() };
                 server::server(&mut servers, scenarios, options, &mut make, &mut random, interrupted).await
             }
             Some(spec) => {

@@ -163,6 +163,8 @@ pub struct Conversation {
     pub tasks: Vec<Task>,
     /// Why the trace ended; `None` for one that was cut.
     pub end: Option<EndReason>,
+    /// When its last event was recorded, in microseconds since it began.
+    pub ended_at: u64,
     order: order::Clock,
 }
 

@@ -74,13 +74,16 @@ pub fn replay(fault: &Fault, trace: &Trace) -> Replayed {
         out.touched |= touched;
         if let Some(then) = fault.then.filter(|_| touched) {
             if then == Then::Deadline {
-                push(&mut out, event, Body::End { reason: EndReason::Deadline }, late);
+                push(&mut out, event, Body::End { reason: EndReason::Deadline }, late + DEADLINE);
             }
             break;
         }
     }
     out
 }
+
+/// After how long a silence the deadline of a replayed trace passes.
+const DEADLINE: Duration = Duration::from_secs(5);
 
 fn push(out: &mut Replayed, event: &Event, body: Body, late: Duration) -> u32 {
     let seq = u32::try_from(out.trace.events.len()).unwrap_or(u32::MAX);

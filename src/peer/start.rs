@@ -129,7 +129,7 @@ fn no_program(name: &str, dir: &std::path::Path, path: &str) -> String {
             dir.display()
         );
     }
-    format!("there is no program `{name}` on the PATH ({path}); install it, or write its whole path in harness.toml")
+    format!("there is no program `{name}` on the PATH ({path}); install it, or name it by its whole path")
 }
 
 /// A server that listens, or that somebody else runs. Many connections can be made to it, one after the other.

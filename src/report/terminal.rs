@@ -323,11 +323,11 @@ pub fn proven(results: &Results, summary: &Summary, verbose: bool) -> String {
         n => format!(" ({n} of them only presumed)"),
     };
     let mut said = vec![format!("{} proven{presumed}", count(summary.proven(), "requirement"))];
-    // by what the specification says: a missed outcome makes a failure of what is only a SHOULD
+    // a missed outcome makes a failure of what is only a SHOULD, and a decision can make a warning of a MUST
     let catalogue = Catalogue::of(results.revision);
     let is_should = |id: &str| catalogue.get(id).is_some_and(|r| r.level == Level::Should);
     let broken = summary.requirements.iter().filter(|(_, v)| matches!(v, Verdict::Fail | Verdict::Warn));
-    let (should, must): (Vec<_>, Vec<_>) = broken.partition(|(id, _)| is_should(id));
+    let (should, must): (Vec<_>, Vec<_>) = broken.partition(|(id, v)| **v == Verdict::Warn || is_should(id));
     let (must, should) = (must.len(), should.len());
     said.push(if must + should == 0 {
         "0 broken".into()
@@ -354,7 +354,12 @@ pub fn proven(results: &Results, summary: &Summary, verbose: bool) -> String {
     }
     let why = if why.is_empty() { String::new() } else { format!(" ({})", why.join("; ")) };
     said.push(format!("{} not exercised{why}", summary.unexercised()));
-    said.join(", ")
+    let untried = summary.untried(results);
+    let untried = match untried {
+        0 => String::new(),
+        n => format!("; {n} others of the catalogue were tried by nothing here"),
+    };
+    format!("{}{untried}", said.join(", "))
 }
 
 /// How many requirements were proven by nothing but a deadline or a settle.

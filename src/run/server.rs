@@ -93,8 +93,17 @@ pub async fn server<S: Servers>(
         if *interrupted.borrow() {
             break;
         }
-        let offer = match survey_of(servers, transport, options.revision).await {
-            Ok(offer) => offer,
+        if transport == Transport::Http && options.revision < Revision::V2025_03_26 {
+            let reason = format!("revision {} has no Streamable HTTP", options.revision);
+            for scenario in chosen.iter().filter(|s| s.transports.contains(&transport)) {
+                let (scenario, reason, claims) = (scenario.id.clone(), reason.clone(), Vec::new());
+                results.skipped.push(Skipped { scenario, transport, reason, claims });
+            }
+            continue;
+        }
+        let offer = match survey_of(servers, transport, options.revision, interrupted.clone()).await {
+            Ok(Some(offer)) => offer,
+            Ok(None) => break,
             Err(closed) => {
                 results.troubles.push(Trouble { transport, what: closed.what, stderr: closed.stderr });
                 continue;
@@ -153,9 +162,23 @@ fn ready(
     None
 }
 
-async fn survey_of<S: Servers>(servers: &mut S, transport: Transport, revision: Revision) -> Result<Offer, Closed> {
-    let (link, held) = servers.open(transport).await?;
-    let offer = survey::survey(link, revision).await;
+/// What it offers; `None` if the user interrupted before it said so.
+async fn survey_of<S: Servers>(
+    servers: &mut S,
+    transport: Transport,
+    revision: Revision,
+    mut interrupted: watch::Receiver<bool>,
+) -> Result<Option<Offer>, Closed> {
+    let (link, held) = tokio::select! {
+        biased;
+        () = own::raised(&mut interrupted) => return Ok(None),
+        opened = servers.open(transport) => opened?,
+    };
+    let offer = tokio::select! {
+        biased;
+        () = own::raised(&mut interrupted) => Ok(None),
+        offer = survey::survey(link, revision) => offer.map(Some),
+    };
     servers.close(held).await;
     offer.map_err(|what| Closed { what, stderr: servers.stderr() })
 }

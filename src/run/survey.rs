@@ -2,7 +2,8 @@
 
 use crate::reference::{Route, SessionKey, client};
 use crate::scenario::Scenario;
-use crate::scenario::model::Needed;
+use crate::scenario::model::{Needed, StepBody, Verb, each_step};
+use crate::spec::methods::Need;
 use crate::spec::{Revision, methods};
 use crate::trace::Transport;
 use crate::trace::event::{Body, StreamId};
@@ -17,6 +18,8 @@ use std::time::Duration;
 
 /// How long one answer may take.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How long a process whose input broke may take to say why.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 /// At most so many pages of a list are read.
 const MOST_PAGES: usize = 100;
 
@@ -45,28 +48,49 @@ impl Offer {
     pub fn lacks(&self, scenario: &Scenario, revision: Revision, transport: Transport) -> Option<String> {
         let ours = client::capabilities(revision);
         let names = crate::scenario::binding::Bindings::new(scenario, &serde_json::Map::new());
-        scenario.needs.iter().find_map(|need| match (&need.what, need.party) {
-            (Needed::Capability(path), Party::Server) => (!methods::declared(&self.capabilities, path))
-                .then(|| format!("the server does not declare the capability {path}")),
-            (Needed::Capability(path), Party::Client) => {
-                (!methods::declared(&ours, path)).then(|| format!("the client has no capability {path} in {revision}"))
+        scenario
+            .needs
+            .iter()
+            .find_map(|need| match (&need.what, need.party) {
+                (Needed::Capability(path), Party::Server) => (!methods::declared(&self.capabilities, path))
+                    .then(|| format!("the server does not declare the capability {path}")),
+                (Needed::Capability(path), Party::Client) => (!methods::declared(&ours, path))
+                    .then(|| format!("the client has no capability {path} in {revision}")),
+                (Needed::Tool(name), _) => {
+                    let name = names.text(name);
+                    (!self.tools.contains(&name)).then(|| format!("the server has no tool {name}, and none is bound"))
+                }
+                (Needed::Prompt(name), _) => {
+                    let name = names.text(name);
+                    (!self.prompts.contains(&name)).then(|| format!("the server has no prompt {name}"))
+                }
+                (Needed::Resource(uri), _) => {
+                    let uri = names.text(uri);
+                    (!self.resources.contains(&uri)).then(|| format!("the server has no resource {uri}"))
+                }
+                (Needed::Session, _) => (transport == Transport::Http && !self.session)
+                    .then(|| "the server assigns no session id".to_owned()),
+            })
+            .or_else(|| self.undeclared(scenario, revision))
+    }
+
+    /// A method that the file has our client request, and whose capability the server does not declare: requesting it all
+    /// the same would be our fault.
+    fn undeclared(&self, scenario: &Scenario, revision: Revision) -> Option<String> {
+        let mut missing = None;
+        each_step(&scenario.exchange, &mut |step| {
+            let StepBody::Act(act) = &step.body else { return };
+            let (Party::Client, Verb::Requests { method }, true) = (act.party, &act.verb, act.breaks.is_empty()) else {
+                return;
+            };
+            if let Some(Need::Receiver(path)) = methods::find(revision, method).map(|m| m.needs)
+                && !methods::declared(&self.capabilities, path)
+            {
+                missing
+                    .get_or_insert(format!("the server does not declare the capability {path}, which {method} needs"));
             }
-            (Needed::Tool(name), _) => {
-                let name = names.text(name);
-                (!self.tools.contains(&name)).then(|| format!("the server has no tool {name}, and none is bound"))
-            }
-            (Needed::Prompt(name), _) => {
-                let name = names.text(name);
-                (!self.prompts.contains(&name)).then(|| format!("the server has no prompt {name}"))
-            }
-            (Needed::Resource(uri), _) => {
-                let uri = names.text(uri);
-                (!self.resources.contains(&uri)).then(|| format!("the server has no resource {uri}"))
-            }
-            (Needed::Session, _) => {
-                (transport == Transport::Http && !self.session).then(|| "the server assigns no session id".to_owned())
-            }
-        })
+        });
+        missing
     }
 }
 
@@ -172,15 +196,22 @@ impl Asker<'_> {
     async fn ask(&mut self, method: &str, params: Value) -> Result<Value, String> {
         self.next += 1;
         let id = Id::Integer(self.next);
+        let stdio = self.link.transport() == Transport::Stdio;
         self.say(&message::request(&id, method, Some(params)));
-        let deadline = tokio::time::Instant::now() + PATIENCE;
+        let mut deadline = tokio::time::Instant::now() + PATIENCE;
+        let mut broken: Option<String> = None;
         loop {
-            let Ok(event) = tokio::time::timeout_at(deadline, self.link.next()).await else {
-                return Err(format!("it did not answer `{method}` within {} s", PATIENCE.as_secs()));
-            };
-            let Some(event) = event else {
-                let how = self.how_gone.take().unwrap_or_else(|| "it closed the connection".to_owned());
-                return Err(format!("{how} before it answered `{method}`"));
+            let event = match (tokio::time::timeout_at(deadline, self.link.next()).await, &broken) {
+                (Ok(Some(event)), _) => event,
+                (Err(_), None) => {
+                    return Err(format!("it did not answer `{method}` within {} s", PATIENCE.as_secs()));
+                }
+                (Ok(None) | Err(_), broken) => {
+                    let how = self.how_gone.take();
+                    let how = how.or_else(|| broken.as_ref().map(|why| format!("the connection broke ({why})")));
+                    let how = how.unwrap_or_else(|| "it closed the connection".to_owned());
+                    return Err(format!("{how} before it answered `{method}`"));
+                }
             };
             let LinkWhat::Record(body) = event.what else { continue };
             match body {
@@ -199,6 +230,11 @@ impl Asker<'_> {
                         (None, Some(signal)) => format!("it was ended by signal {signal}"),
                         (None, None) => "it exited".to_owned(),
                     });
+                }
+                // how a process ended, and what it wrote last, tells more than that nobody reads its input any more
+                Body::StreamClosed { how: crate::trace::Closing::Cut(why), .. } if stdio => {
+                    broken.get_or_insert(why);
+                    deadline = deadline.min(tokio::time::Instant::now() + LAST_WORDS);
                 }
                 Body::StreamClosed { how: crate::trace::Closing::Cut(why), .. } => {
                     return Err(format!("the connection broke before it answered `{method}`: {why}"));

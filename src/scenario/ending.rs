@@ -33,7 +33,7 @@ impl Exchange {
             self.walk.ending = Ending::Complete;
             return;
         }
-        self.walk.ending = self.owed(at);
+        self.walk.ending = self.owed(at, matches!(reason, EndReason::Gone { .. }));
         let reason = match &self.walk.ending {
             Ending::NotExercised { reason } => reason.clone(),
             Ending::Owed { expected, .. } => format!("the course ended before it: {expected} did not come to pass"),
@@ -42,8 +42,8 @@ impl Exchange {
         self.unreach(plan.root, &reason);
     }
 
-    /// What is owed, and by whom.
-    pub(super) fn owed(&self, at: Duration) -> Ending {
+    /// What is owed, and by whom. What a step's absence may mean is no excuse for a party that is gone.
+    pub(super) fn owed(&self, at: Duration, gone: bool) -> Ending {
         let frontier = self.frontier();
         let Some(first) = frontier.first().copied() else {
             return Ending::Complete;
@@ -63,12 +63,12 @@ impl Exchange {
             if state.done || !frontier.iter().any(|f| self.within_block(*f, id)) {
                 continue;
             }
-            if let Some(otherwise) = &self.plan.nodes[id].otherwise {
+            if let (Some(otherwise), false) = (&self.plan.nodes[id].otherwise, gone) {
                 return Ending::NotExercised { reason: otherwise.clone() };
             }
             let (Some(payload), Some(rested)) = (&l.ends_with, state.rested) else { continue };
             let silent = at.saturating_sub(rested) > state.pace.unwrap_or(UNPACED) * 2 + Duration::from_secs(1);
-            if state.turns > 0 && !silent && !state.started {
+            if state.turns > 0 && !silent {
                 let party = self.plan.finisher(*body).unwrap_or(Party::Server);
                 let turns = state.turns;
                 return Ending::Owed {
@@ -76,13 +76,13 @@ impl Exchange {
                     party,
                     expected: format!("the {party} to come to {}", self.describe_payload(payload)),
                     found: format!("it did not, in {turns} turns of the loop"),
-                    event: self.last_in(*body).map(|(event, _)| event),
+                    event: self.last_of(*body, party),
                     span: self.plan.nodes[id].span,
                     proves: self.plan.nodes[id].proves.iter().map(|p| p.id.clone()).collect(),
                 };
             }
         }
-        if let Some(otherwise) = &self.plan.nodes[first].otherwise {
+        if let (Some(otherwise), false) = (&self.plan.nodes[first].otherwise, gone) {
             return Ending::NotExercised { reason: otherwise.clone() };
         }
         // where another turn of a loop and the step after it are both possible, the step after it is what is owed

@@ -1,7 +1,7 @@
 //! The exchange automaton: told what happened, it knows where in the course the two parties are.
 //!
 //! It is the same automaton in every seat. A step is found by who, kind, method and correlation; everything else in it is
-//! asserted. Where it stands is a flat table of node states; [`Exchange::frontier`] says which acts can come next.
+//! asserted. Where it stands is a flat table of node states; its frontier says which acts can come next.
 
 use super::binding::Bindings;
 use super::model::{Act, Verb};
@@ -259,9 +259,11 @@ impl Exchange {
                 let trip = self.trips.entry(*round_trip).or_default();
                 trip.status = Some(*status);
                 trip.response_body = body.as_ref().map(|b| String::from_utf8_lossy(&b.bytes()).into_owned().into());
-                let with_content = headers.iter().any(|(n, v)| {
-                    n.eq_ignore_ascii_case("content-type") && (v.contains("json") || v.contains("event-stream"))
-                });
+                // a type of nothing is no content: some servers name one all the same
+                let header = |name: &str| headers.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, v)| v);
+                let with_content = header("content-type")
+                    .is_some_and(|v| v.contains("json") || v.contains("event-stream"))
+                    && header("content-length").is_none_or(|v| v.trim() != "0");
                 said(Party::Server, What::Responded { trip: *round_trip, status: *status, with_content })
             }
             Body::Signal { stream, event_id, retry, .. } => {

@@ -1,19 +1,22 @@
 //! The parts of a play: what the reference client does, and which tool the reference server offers, from the scenario.
 
+use super::Play;
 use crate::reference::client::{AppAction, Application, ToElicitation, What};
 use crate::reference::server::{ScriptedAsk, TaskSupport, ToolScript};
 use crate::scenario::binding::Bindings;
 use crate::scenario::model::{Act, Action, Doing, Needed, Verb};
 use crate::scenario::pattern::{Pattern, Shape};
 use crate::scenario::plan::Plan;
+use crate::trace::Body;
 use crate::wire::Party;
 use serde_json::{Map, Value, json};
 
 /// What the application above the client does in this scenario.
 #[must_use]
-pub fn application(plan: &Plan, fresh: &Map<String, Value>) -> Application {
+pub fn application(play: &Play) -> Application {
+    let (plan, fresh) = (&play.plan, &play.fresh);
     let mut application = Application::default();
-    for action in plan.actions() {
+    for action in plan.actions_with(play.seat.ours(), &play.choices) {
         let mut env = Bindings::new(plan.scenario(), fresh);
         if let Doing::WhenAsked { step } = &action.what {
             application.answers.after = action.after.unwrap_or_default();
@@ -40,6 +43,20 @@ pub fn application(plan: &Plan, fresh: &Map<String, Value>) -> Application {
         }
     }
     application
+}
+
+/// What the application is told to do, for the record: label and words.
+pub(super) fn told(application: &Application) -> impl Iterator<Item = Body> {
+    application.actions.iter().map(|action| {
+        let what = match &action.what {
+            What::CallTool { name, .. } => format!("call tool {name}"),
+            What::CallToolAsTask { name, .. } => format!("call tool {name} as a task"),
+            What::List { method, .. } => format!("ask for {method} once"),
+            What::ListEverything { method } => format!("walk {method} to its end"),
+        };
+        let label = action.sees.as_deref().or(action.what.label()).unwrap_or_default().to_owned();
+        Body::Action { label, what }
+    })
 }
 
 fn elicited(result: &Value) -> Option<ToElicitation> {

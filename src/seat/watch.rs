@@ -1,7 +1,7 @@
 //! The observer's seat: a link between two parties that are not ours, recorded and followed.
 
 use super::own::raised;
-use super::{Play, Recorder};
+use super::{Play, Recorder, cast};
 use crate::trace::Transport;
 use crate::trace::event::{Body, Closing, EndReason, Event};
 use crate::transport::{Link, LinkWhat};
@@ -16,6 +16,9 @@ pub async fn watch(play: &Play, mut link: Link, mut interrupted: watch::Receiver
     let http = link.transport() == Transport::Http;
     let mut gone: Option<(Party, String)> = None;
     let mut finished_at = None;
+    for told in cast::told(&cast::application(play)) {
+        recorder.record(told);
+    }
     let reason = loop {
         recorder.tick();
         let now = recorder.now();

@@ -18,7 +18,7 @@ pub struct Asked<'a> {
     pub method: &'a str,
     /// Did it ask to be run as a task (2025-11-25; see [`methods::asks_for_task`])?
     pub augmented: bool,
-    /// Did the party that answers declare the capability for that ([`Method::augmentable`])?
+    /// Did the party that answers declare the capability for that (`Method.augmentable`)?
     pub declared: bool,
     /// For `tasks/result`: the method of the request that created the task, if that was seen.
     pub created_by: Option<&'a str>,

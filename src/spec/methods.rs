@@ -443,7 +443,7 @@ fn at<'a>(value: &'a Value, path: &str) -> Option<&'a Value> {
 }
 
 /// Did this request ask to be run as a task (2025-11-25)? Only its `task` member says so; whether that has an effect
-/// depends on [`Method::augmentable`] and on the capability.
+/// depends on `Method.augmentable` and on the capability.
 #[must_use]
 pub fn asks_for_task(params: &Value) -> bool {
     params.get("task").is_some_and(Value::is_object)
