@@ -50,7 +50,7 @@ pub(crate) fn reply(habit: &str, message: &Value, nth: u32) -> Reply {
             answer["id"] = json!("somebody-else");
             says(&[answer])
         }
-        "answers twice" if called => {
+        "answers twice" if method == "tools/list" || called => {
             let answer = honest(message).unwrap_or_default();
             says(&[answer.clone(), answer])
         }

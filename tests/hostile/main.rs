@@ -76,7 +76,8 @@ fn try_row(row: &Row) -> Result<(), Failed> {
     match row.understood {
         true if plays.iter().filter(reached).count() == 0 => wrong.push("the outcome was not reached".to_owned()),
         false if row.code != 0 => {
-            let passed = plays.iter().filter(reached).count() + usize::from(seen.report["summary"]["verdict"] == "pass");
+            let passed =
+                plays.iter().filter(reached).count() + usize::from(seen.report["summary"]["verdict"] == "pass");
             if passed > 0 {
                 wrong.push(format!("{passed} plays reached their outcome"));
             }
@@ -128,7 +129,9 @@ fn wait(harness: &mut Child, patience: Duration) -> (Option<i32>, u64) {
     let (begin, mut peak) = (Instant::now(), 0);
     let status = format!("/proc/{}/status", harness.id());
     loop {
-        if let Some(line) = std::fs::read_to_string(&status).unwrap_or_default().lines().find(|l| l.starts_with("VmHWM")) {
+        if let Some(line) =
+            std::fs::read_to_string(&status).unwrap_or_default().lines().find(|l| l.starts_with("VmHWM"))
+        {
             peak = line.split_whitespace().nth(1).and_then(|n| n.parse().ok()).unwrap_or(peak);
         }
         if let Some(status) = harness.try_wait().unwrap() {

@@ -18,6 +18,7 @@ pub(crate) fn serve(habit: &'static str) -> io::Result<String> {
     std::thread::spawn(move || {
         let nth = Arc::new(AtomicU32::new(0));
         for stream in listener.incoming().flatten() {
+            // a listener that is gone refuses
             if habit == "dies at the fourth message" && nth.load(Ordering::Relaxed) >= 4 {
                 return;
             }
@@ -71,7 +72,6 @@ const JSON: &str = "content-type: application/json\r\n";
 
 fn round_trip(habit: &str, mut stream: TcpStream, nth: &AtomicU32) -> io::Result<()> {
     let asked = read(&stream)?;
-    let nth = nth.fetch_add(1, Ordering::Relaxed) + 1;
     let html = "content-type: text/html\r\n";
     match habit {
         "HTML" => return answer(&mut stream, "200 OK", html, b"<!doctype html><title>Welcome</title>"),
@@ -97,6 +97,7 @@ fn round_trip(habit: &str, mut stream: TcpStream, nth: &AtomicU32) -> io::Result
         return answer(&mut stream, "405 Method Not Allowed", "", b"");
     }
     let message = asked.body;
+    let nth = nth.fetch_add(1, Ordering::Relaxed) + 1;
     if message.get("id").is_none() && habit != "hangs after initialize" {
         return answer(&mut stream, "202 Accepted", "", b"");
     }
@@ -153,10 +154,9 @@ fn round_trip(habit: &str, mut stream: TcpStream, nth: &AtomicU32) -> io::Result
         Reply::Says(messages) if messages.len() == 1 => answer(&mut stream, "200 OK", JSON, &messages.concat()),
         Reply::Says(messages) => {
             events(&mut stream)?;
-            for message in messages {
-                stream.write_all(&[b"data: ", &message[..], b"\n\n"].concat())?;
-            }
-            Ok(())
+            let event = |message: &Vec<u8>| [b"data: ", &message[..], b"\n\n"].concat();
+            // at once, so that the harness sees all of them
+            stream.write_all(&messages.iter().flat_map(event).collect::<Vec<u8>>())
         }
         Reply::Large(length) => {
             let (begin, end) = habit::around(&message);
