@@ -19,6 +19,8 @@ use tokio::sync::watch;
 
 /// The id of the ping after which nothing more can come.
 const FENCE: &str = "fence";
+/// How many bytes of the other party's messages a play may bring.
+const MOST_BYTES: usize = 32 << 20;
 
 /// Plays a scenario with the party that is ours on this end of the link, and gives the events. `interrupted` turns true
 /// when the user wants to stop.
@@ -41,6 +43,7 @@ pub async fn play(play: &Play, engine: &mut dyn Engine, link: Link, interrupted:
         open: BTreeSet::new(),
         fenced: None,
         fence_answered: false,
+        bytes: 0,
         application_done: false,
         interrupted,
     };
@@ -74,6 +77,8 @@ struct Stage<'a> {
     /// Until when the fence is waited for.
     fenced: Option<Duration>,
     fence_answered: bool,
+    /// What came of the other party.
+    bytes: usize,
     application_done: bool,
     interrupted: watch::Receiver<bool>,
 }
@@ -129,7 +134,12 @@ impl Stage<'_> {
                 Ok(None) => {}
                 Err(reason) => return reason,
             }
-            if now >= self.play.cap || self.recorder.len() >= self.play.most_events {
+            if self.recorder.len() >= self.play.most_events || self.bytes > MOST_BYTES {
+                let how =
+                    format!("{} events with {} bytes came, and no more was read", self.recorder.len(), self.bytes);
+                return EndReason::Gone { party: self.ours.other(), how };
+            }
+            if now >= self.play.cap {
                 return EndReason::Deadline;
             }
             let exchange = self.recorder.exchange();
@@ -346,6 +356,9 @@ impl Stage<'_> {
             self.engine.lost(now, session, &request);
         }
         let Body::Message { from, text, .. } = &body else { return };
+        if *from != self.ours {
+            self.bytes += text.bytes().len();
+        }
         let Some(session) = event.session else { return };
         let message = Message::read(Bytes::from(text.bytes()), &Limits::default());
         if *from == self.ours {
