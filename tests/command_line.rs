@@ -473,3 +473,92 @@ server = { stdio = \"cat\" }
     let needs = "error: needy needs no-such-program >= 3, which is not on the PATH\n";
     assert_eq!(said(&["peers", "install", "needy"]), own(4, "0 of 1 peer set up\n", needs));
 }
+
+// a peer's entry
+
+/// The embedded server, as a peer that is started, and what else its entry says.
+fn entry(rest: &str) -> TempDir {
+    folder("harness.toml", &format!("[peers.mine]\nserver = {{ stdio = \"'{PROGRAM}' serve\" }}\n{rest}"))
+}
+
+fn against(dir: &TempDir, options: &[&str]) -> Came {
+    came(program(&[&["server", "--peer", "mine"], options].concat()).current_dir(dir.path()))
+}
+
+#[test]
+fn a_tool_of_the_users_own_takes_the_place_of_one_of_the_contract() {
+    let bound =
+        |text: &str| entry(&format!("[peers.mine.bind.test_simple_text]\ntool = \"test_task_optional\"\n{text}"));
+    let only = ["--scenario", "tools/list-and-call"];
+    // its answer is another one, which has to be said
+    let came = against(&bound("text = \"Done\""), &only);
+    assert_eq!(came.code, 0, "{}{}", came.out, came.err);
+    let came = against(&bound("text = \"<string>\""), &only);
+    assert_eq!(came.code, 0, "{}{}", came.out, came.err);
+    let came = against(&bound(""), &only);
+    assert_eq!(came.code, 1, "{}{}", came.out, came.err);
+    assert!(came.out.contains("Done"), "{}", came.out);
+}
+
+#[test]
+fn a_claim_that_is_not_kept_fails_the_run() {
+    let claims =
+        "[peers.mine.claims]\ncapabilities = [\"tools\", \"tasks.requests.prompts.get\"]\ntools = [\"no_such_tool\"]\n";
+    let came = against(&entry(claims), &["--scenario", "tools"]);
+    assert_eq!(came.code, 1, "{}{}", came.out, came.err);
+    assert!(came.out.contains("the tool no_such_tool is claimed, and not listed over stdio"), "{}", came.out);
+    assert!(came.out.contains("the capability tasks.requests.prompts.get is claimed"), "{}", came.out);
+    assert!(!came.out.contains("the capability tools is claimed"), "{}", came.out);
+}
+
+#[test]
+fn an_entry_of_the_baseline_that_does_not_show_fails_the_run_and_an_empty_one_does_not() {
+    let dir = entry("baseline = \"baseline.toml\"\n");
+    let baseline = dir.path().join("baseline.toml");
+    let only = ["--scenario", "tasks/unknown-ids#get"];
+    assert_eq!(against(&dir, &only).code, 2, "the file is not there");
+    std::fs::write(&baseline, "").unwrap();
+    let came = against(&dir, &only);
+    assert_eq!(came.code, 0, "{}{}", came.out, came.err);
+    let known = "[[known]]\nfinding = \"tasks.error.unknown-id-get@server\"\nreason = \"as yet\"\n";
+    std::fs::write(&baseline, known).unwrap();
+    let came = against(&dir, &only);
+    assert_eq!(came.code, 1, "{}{}", came.out, came.err);
+    assert!(came.out.contains("stale: tasks.error.unknown-id-get@server"), "{}", came.out);
+    assert!(came.out.ends_with("with the baseline: exit 1: the baseline does not hold\n"), "{}", came.out);
+    // a run that does not look there says nothing of it
+    assert_eq!(against(&dir, &["--scenario", "tools"]).code, 0);
+}
+
+#[test]
+fn a_revision_that_a_peer_does_not_claim_is_refused() {
+    let dir = entry("revisions = [\"2025-11-25\"]\n");
+    let came = against(&dir, &["--revision", "2025-06-18"]);
+    assert_eq!(came.code, 2);
+    assert_eq!(came.err, "error: harness.toml does not say that mine speaks 2025-06-18\n");
+}
+
+#[cfg(unix)]
+#[test]
+fn what_is_in_the_baseline_fails_no_run() {
+    // it goes away where it owes the answer to a ping
+    let (dir, command) = server("read -r line; read -r line; exit 0");
+    let entry = format!("[peers.mine]\nbaseline = \"baseline.toml\"\nserver = {{ stdio = \"{command}\" }}\n");
+    std::fs::write(dir.path().join("harness.toml"), entry).unwrap();
+    let baseline = dir.path().join("baseline.toml");
+    std::fs::write(&baseline, "").unwrap();
+    let only = ["--scenario", "base/malformed-messages#a-batch"];
+    let came = against(&dir, &only);
+    assert_eq!(came.code, 1, "{}{}", came.out, came.err);
+    // what it prints of each finding is what belongs into the file
+    let mut known = String::new();
+    for line in came.out.lines().filter_map(|l| l.strip_prefix("  nobody has looked at ")) {
+        let (key, _) = line.split_once(", in ").unwrap();
+        writeln!(known, "[[known]]\nfinding = \"{key}\"\nreason = \"as yet\"").unwrap();
+    }
+    assert!(!known.is_empty(), "{}", came.out);
+    std::fs::write(&baseline, known).unwrap();
+    let came = against(&dir, &only);
+    assert_eq!(came.code, 0, "{}{}", came.out, came.err);
+    assert!(came.out.ends_with("with the baseline: exit 0: what is wrong is known\n"), "{}", came.out);
+}

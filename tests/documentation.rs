@@ -1,13 +1,15 @@
 //! What the documentation shows is what the program does.
 //!
 //! A block that begins with ```` ```console ```` holds one command after `$ ` and what it prints. A line `...` there stands for
-//! any lines. Times, ids and ports are compared as such. A ```` ```toml ```` block is read as the file that the text before it
-//! names.
+//! any lines. Of times, ids and ports it only counts that they are there, and so it is with counts and the numbers of events: a
+//! new check is no reason to write the pages anew.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
 use assert_cmd::Command;
 use regex::Regex;
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::LazyLock;
 use std::time::Duration;
@@ -84,10 +86,13 @@ impl Shown {
     }
 }
 
-/// Ids, times and ports, of which no two runs have the same.
+/// Ids, times and ports, of which no two runs have the same, and counts.
 fn masked(line: &str) -> String {
     static VARIABLE: LazyLock<Regex> = LazyLock::new(|| {
-        Regex::new(r"\b[0-9a-f]{32}\b|\b[0-9a-f]{8}…|\d{4}-\d{2}-\d{2}T[0-9:.]+Z|127\.0\.0\.1:\d+").unwrap()
+        let id = r"\b[0-9a-f]{32}\b|\b[0-9a-f]{8}…";
+        let time = r"\d{4}-\d{2}-\d{2}T[0-9:.]+Z";
+        let count = r"\b\d+ (?:proven|requirements proven|of them)|\bevent \d+|^ +[!✗]? *\d+ +[├│◆]";
+        Regex::new(&format!(r"{id}|{time}|127\.0\.0\.1:\d+|{count}")).unwrap()
     });
     VARIABLE.replace_all(line.trim_end(), "~").into_owned()
 }
@@ -117,7 +122,8 @@ fn matches<'a>(shown: &[&'a str], came: &[&str]) -> Result<(), &'a str> {
 #[test]
 fn dots_stand_for_any_lines_and_nothing_else_does() {
     let came = ["a", "b 127.0.0.1:99", "c", "d"];
-    for good in [&["a", "b 127.0.0.1:3", "c", "d"] as &[&str], &["a", "...", "d"], &["...", "c", "..."], &["a", "..."]] {
+    for good in [&["a", "b 127.0.0.1:3", "c", "d"] as &[&str], &["a", "...", "d"], &["...", "c", "..."], &["a", "..."]]
+    {
         assert_eq!(matches(good, &came), Ok(()), "{good:?}");
     }
     let bad: [(&[&str], &str); 6] = [
@@ -162,10 +168,107 @@ fn commands_that_need_a_peer_print_what_is_shown() {
         if status.ready() {
             shown.holds();
         } else {
-            assert!(std::env::var_os("CI").is_none(), "{} is {status}", peer.name);
+            assert!(std::env::var_os("CI").is_none_or(|ci| ci.is_empty()), "{} is {status}", peer.name);
             eprintln!("not compared: {} is {status}", peer.name);
         }
     }
+}
+
+/// A block's first line names the file that it is.
+#[test]
+fn files_that_are_shown_can_be_read() {
+    use mcp_interop::peer::baseline::{read_adjudications, read_baseline};
+    use mcp_interop::peer::config::Config;
+    use mcp_interop::scenario::source::Source;
+    let ids: Vec<String> = mcp_interop::scenario::files::embedded().scenarios.into_iter().map(|s| s.id).collect();
+    let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+    let mut kinds = BTreeSet::new();
+    for block in blocks("docs/peers.md", "toml") {
+        let name = block.lines().next().and_then(|l| l.strip_prefix("# ")).expect(&block).to_owned();
+        let source = Source::new(name.as_str(), block.as_str());
+        match name.as_str() {
+            "harness.toml" => {
+                let config = Config::read(&source, Path::new(&name), repository()).unwrap_or_else(|e| panic!("{e}"));
+                assert!(!config.peers.is_empty());
+            }
+            "baseline.toml" => {
+                assert!(!read_baseline(&source, &ids).unwrap_or_else(|e| panic!("{e}")).is_empty());
+            }
+            "adjudications.toml" => {
+                assert!(!read_adjudications(&source, &ids).unwrap_or_else(|e| panic!("{e}")).is_empty());
+            }
+            other => panic!("nobody reads {other}"),
+        }
+        kinds.insert(name);
+    }
+    assert_eq!(kinds.len(), 3);
+}
+
+/// The contract, the peers that are written to it, and the embedded server name the same tools.
+#[test]
+fn the_contract_is_what_the_peers_offer() {
+    use mcp_interop::peer::config::Config;
+    let page = read("docs/peers.md");
+    let named = |from: &str, to: &str| -> BTreeSet<String> {
+        let (_, part) = page.split_once(from).unwrap();
+        let (part, _) = part.split_once(to).unwrap();
+        let name = Regex::new(r"(?m)^\| `([^`]+)` \|").unwrap();
+        name.captures_iter(part).map(|c| c[1].to_owned()).collect()
+    };
+    let tools = named("### Tools\n", "### Resources");
+    assert!(tools.len() > 15);
+    let config = Config::load(&repository().join("harness.toml")).unwrap();
+    for peer in &config.peers {
+        assert_eq!(peer.claims.tools.iter().cloned().collect::<BTreeSet<_>>(), tools, "{}", peer.name);
+    }
+    let ask =
+        |id: u8, method: &str, params: Value| json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": params });
+    let client = json!({ "name": "test", "version": "1" });
+    let hello = json!({ "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": client });
+    let messages = [
+        ask(1, "initialize", hello),
+        json!({ "jsonrpc": "2.0", "method": "notifications/initialized" }),
+        ask(2, "tools/list", json!({})),
+        ask(3, "resources/list", json!({})),
+        ask(4, "resources/templates/list", json!({})),
+        ask(5, "prompts/list", json!({})),
+    ];
+    let input: String = messages.iter().map(|m| format!("{m}\n")).collect();
+    let output =
+        Command::new(PROGRAM).arg("serve").write_stdin(input).timeout(Duration::from_secs(60)).output().unwrap();
+    let mut offered = BTreeSet::new();
+    for line in String::from_utf8(output.stdout).unwrap().lines() {
+        let answer: Value = serde_json::from_str(line).unwrap();
+        for (list, member) in
+            [("tools", "name"), ("resources", "uri"), ("resourceTemplates", "uriTemplate"), ("prompts", "name")]
+        {
+            let items = answer["result"][list].as_array().cloned().unwrap_or_default();
+            offered.extend(items.iter().map(|item| item[member].as_str().unwrap().to_owned()));
+        }
+    }
+    let all: BTreeSet<String> = &tools | &named("### Resources", "## A server that");
+    let missing: Vec<&String> = all.difference(&offered).collect();
+    assert!(missing.is_empty(), "the embedded server has not: {missing:?}");
+}
+
+/// Every tool that a scenario for these revisions calls is said to be called.
+#[test]
+fn the_tools_that_are_called_are_named() {
+    use mcp_interop::scenario::seats;
+    use mcp_interop::spec::{Catalogue, Revision};
+    use mcp_interop::trace::Seat;
+    let page = read("docs/peers.md");
+    let (_, part) = page.split_once("The tools that the scenarios of this version call are").unwrap();
+    let (part, _) = part.split_once('.').unwrap();
+    let name = Regex::new("`([^`]+)`").unwrap();
+    let named: BTreeSet<String> = name.captures_iter(part).map(|c| c[1].to_owned()).collect();
+    let revision = Revision::V2025_11_25;
+    let catalogue = Catalogue::of(revision);
+    let all = mcp_interop::scenario::files::embedded().scenarios;
+    let played = all.iter().filter(|s| s.revisions.contains(&revision));
+    let played = played.filter(|s| seats::seats(s, catalogue).contains(&Seat::Client));
+    let called: BTreeSet<String> = played.flat_map(|s| s.tools()).collect();
+    assert_eq!(named, called);
 }
 
 #[test]

@@ -252,12 +252,14 @@ impl Desk<'_> {
     /// Failed assertions become findings, unless a monitor's finding at that message says why already.
     fn deviations(&self, plan: &Plan, walk: &Walk, findings: &mut Vec<Finding>) {
         let mut seen: BTreeSet<(&str, u32)> = BTreeSet::new();
-        for deviation in walk.deviations.iter().filter(|d| self.tests(d.party)) {
-            if !seen.insert((&deviation.step, deviation.event)) || self.explained(deviation) {
+        for deviation in walk.deviations.iter().filter(|d| self.tests(d.party) && !self.explained(d)) {
+            // what else differs in the same message is no second finding
+            if !seen.insert((&deviation.step, deviation.event)) {
                 continue;
             }
             let of_party = |id: &&String| self.claimed_of(plan, &deviation.step, id).contains(&deviation.party);
-            let own = deviation.proves.iter().find(|id| !monitors::covers(id) && of_party(id));
+            let own = deviation.proves.iter().filter(|id| !monitors::covers(id) && of_party(id));
+            let own = own.rev().max_by_key(|id| self.severity(id));
             let requirement = own.cloned();
             let verdict = requirement.as_ref().map_or(Verdict::Fail, |id| self.severity(id));
             let decision = deviation.decision.clone();
@@ -277,16 +279,18 @@ impl Desk<'_> {
         }
     }
 
-    /// Does a monitor's finding at that message say it already? Only one about the same place, or about the same requirement:
-    /// something else that is wrong with the message explains nothing.
+    /// Does a monitor's finding at the same place of the same message say why already? For the message as a whole only a
+    /// broken MUST can.
     fn explained(&self, deviation: &Deviation) -> bool {
-        self.evidence.iter().any(|e| {
+        self.evidence.iter().filter(|e| e.event == deviation.event && e.party == deviation.party).any(|e| {
             let Shown::Broken { pointer, .. } = &e.verdict else { return false };
-            e.event == deviation.event
-                && e.party == deviation.party
-                && (within(&deviation.pointer, pointer)
-                    || within(pointer, &deviation.pointer) && !deviation.pointer.is_empty()
-                    || deviation.proves.iter().any(|id| id == e.requirement))
+            if pointer.is_empty() || deviation.pointer.is_empty() {
+                return e.level == Level::Must;
+            }
+            let within = |inner: &str, outer: &str| {
+                inner.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+            };
+            within(pointer, &deviation.pointer) || within(&deviation.pointer, pointer)
         })
     }
 
@@ -367,7 +371,8 @@ impl Desk<'_> {
                 // one cause, one finding: what a monitor says of the same silence is this finding
                 let silence = findings.iter().position(|f| {
                     let requirement = f.requirement.as_deref().unwrap_or_default();
-                    f.blame == blame && (proves.iter().any(|p| p == requirement) || requirement == outcome::SILENCE)
+                    f.blame == blame
+                        && (proves.iter().any(|p| p == requirement) || requirement == monitors::base::ANSWERED)
                 });
                 let known = silence.map(|i| findings.remove(i));
                 let of_party = proves.iter().find(|id| outcome::binds(self.catalogue, id, *party));
@@ -435,11 +440,6 @@ impl Desk<'_> {
         }
         checks.into_values().collect()
     }
-}
-
-/// Is a place of a message inside another, or the same one?
-fn within(place: &str, other: &str) -> bool {
-    place.strip_prefix(other).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 /// The verdict of breaking something of that level.

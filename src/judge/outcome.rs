@@ -7,9 +7,6 @@ use crate::trace::{Body, Trace};
 use crate::wire::Party;
 use serde_json::Value;
 
-/// The requirement that says that every request is answered: what silence breaks.
-pub(super) const SILENCE: &str = "base.request.answered";
-
 /// Does a requirement bind that party (in some exchange)?
 pub(super) fn binds(catalogue: &Catalogue, requirement: &str, party: Party) -> bool {
     match catalogue.get(requirement).map(|r| r.party) {

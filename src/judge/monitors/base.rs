@@ -10,6 +10,9 @@ use crate::wire::{Id, Kind, Party};
 use serde_json::Value;
 use std::collections::{HashMap, HashSet};
 
+/// What silence breaks: every request is answered.
+pub const ANSWERED: &str = "base.request.answered";
+
 /// A longer error message is no concise sentence.
 const CONCISE: usize = 500;
 
@@ -198,11 +201,11 @@ pub struct Answered;
 
 impl Monitor for Answered {
     fn requirements(&self) -> &'static [&'static str] {
-        &["base.request.answered"]
+        &[ANSWERED]
     }
 
     fn said(&mut self, scene: &Scene<'_>, index: usize, said: &Said, notes: &mut Notes<'_>) {
-        let id = "base.request.answered";
+        let id = ANSWERED;
         if let Some(request) = scene.c.request_of(said).filter(|_| said.redelivers.is_none()) {
             let first = request.answered_by.first().is_none_or(|f| *f == index);
             notes.either(first, id, index, "", "one answer to a request", "a second one");
@@ -238,7 +241,7 @@ impl Monitor for Answered {
                     found: "none to the end of the trace".into(),
                     pointer: String::new(),
                 };
-                notes.of_receiver("base.request.answered", index, verdict).presumed();
+                notes.of_receiver(ANSWERED, index, verdict).presumed();
             }
         }
     }
