@@ -212,3 +212,20 @@ fn a_record_is_as_its_schema_says() {
         }
     }
 }
+
+/// An answer that comes twice comes after the course is complete: the record goes on until nothing can.
+#[test]
+fn a_server_that_gives_its_last_answer_twice() {
+    let twice = "[{ name: twice, breaks: base.request.answered, by: server,
+        on: { kind: result, method: tasks/result }, do: [duplicate] }]";
+    let expected = Expected {
+        verdict: Verdict::Fail,
+        finding: Some((Blame::Server, Some("base.request.answered"))),
+        reached: true,
+        exit: 1,
+    };
+    for seat in [Seat::Client, Seat::Observer] {
+        let deviations = Deviations { server: fault(twice), ..Deviations::default() };
+        check("server-twice", seat, Transport::Stdio, deviations, &expected);
+    }
+}

@@ -5,21 +5,23 @@ use tokio::sync::watch;
 /// The exit code of a run that is not whole.
 const CUT_SHORT: i32 = 4;
 
-/// A flag that the first Ctrl-C raises. To be called within a runtime.
+/// A flag that the first Ctrl-C raises, from this call on. To be called within a runtime.
 pub(super) fn flag() -> watch::Receiver<bool> {
     let (raise, raised) = watch::channel(false);
+    // at once, and not when a task comes to its turn: a server may be started before that
+    #[cfg(unix)]
+    let pressed = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::interrupt());
+    #[cfg(windows)]
+    let pressed = tokio::signal::windows::ctrl_c();
+    // where it cannot be heard it ends the program, as it does in most
+    let Ok(mut pressed) = pressed else { return raised };
     tokio::spawn(async move {
-        if tokio::signal::ctrl_c().await.is_err() {
-            // no signals here; the flag must not look as if it were lowered for good
-            return std::future::pending().await;
-        }
+        pressed.recv().await;
         // nobody listens any more when what was under way has ended by itself
         let _ = raise.send(true);
-        if tokio::signal::ctrl_c().await.is_ok() {
-            // the guard ends what was started
-            std::process::exit(CUT_SHORT);
-        }
-        std::future::pending::<()>().await;
+        pressed.recv().await;
+        // the guard ends what was started
+        std::process::exit(CUT_SHORT);
     });
     raised
 }

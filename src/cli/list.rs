@@ -23,15 +23,16 @@ pub(super) fn run(arguments: &Arguments) -> Result<u8, String> {
     let scenarios = arguments.selection.load()?;
     let wanted = |s: &&crate::scenario::Scenario| arguments.revision.is_none_or(|r| s.revisions.contains(&r));
     let chosen: Vec<_> = scenarios.iter().filter(wanted).collect();
-    let width = chosen.iter().map(|s| s.id.chars().count()).max().unwrap_or(0);
     for scenario in &chosen {
         let newest = arguments.revision.or(scenario.revisions.iter().max().copied()).unwrap_or(Revision::DEFAULT);
         let seats: Vec<&str> = seats::seats(scenario, Catalogue::of(newest)).iter().map(|s| s.as_str()).collect();
         let on: Vec<&str> = scenario.transports.iter().map(|t| t.as_str()).collect();
         let on = if on.len() == Transport::ALL.len() { "any transport".to_owned() } else { on.join(", ") };
         let revisions: Vec<&str> = scenario.revisions.iter().map(|r| r.as_str()).collect();
-        screen::line(&format!("{:width$}  {}", scenario.id, scenario.title))?;
-        screen::line(&format!("{:width$}  seats: {}; {on}; {}", "", seats.join(", "), revisions.join(", ")))?;
+        // an id in the first column, for those who look for one
+        screen::line(&scenario.id)?;
+        screen::line(&format!("  {}", scenario.title))?;
+        screen::line(&format!("  seats: {}; {on}; {}", seats.join(", "), revisions.join(", ")))?;
     }
     screen::line(&count(chosen.len(), "scenario"))?;
     Ok(0)

@@ -105,13 +105,22 @@ pub(super) fn run(arguments: Arguments) -> Result<u8, String> {
         let applied = baseline::apply(&results, &expectations.known, &expectations.adjudicated, coverage);
         screen::show(&report::known(&results, &applied, &style))?;
         if results.unkept.is_empty() {
+            let before = code;
             code = expected(code, &applied, arguments.strict);
+            // the report above knows of no baseline
+            if code != before {
+                let why = if code == 0 { "what is wrong is known" } else { "the baseline does not hold" };
+                screen::line(&format!("with the baseline: exit {code}: {why}"))?;
+            }
         }
     }
     // the verdicts are on the screen already: a report that cannot be written is said beside them
     for wrong in write(&arguments, &results, &summary) {
         screen::note(&format!("error: {wrong}"));
-        code = code.max(super::USAGE);
+        // what was found of the peer is worth more
+        if code == 0 {
+            code = super::USAGE;
+        }
     }
     Ok(code)
 }
@@ -223,7 +232,7 @@ fn play(spec: Option<ServerSpec>, scenarios: &[Scenario], options: &Options) -> 
         let mut make: fn() -> Surroundings = surroundings::real;
         Ok(match spec {
             None => {
-                let mut servers = Embedded { surroundings: surroundings::real };
+                let mut servers = Embedded { surroundings: surroundings::real, without: Vec::new() };
                 server::server(&mut servers, scenarios, options, &mut make, &mut random, interrupted).await
             }
             Some(spec) => {

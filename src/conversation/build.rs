@@ -472,6 +472,16 @@ impl Builder<'_> {
                 && r.missed_by.is_empty()
                 && r.redelivers.is_none()
         };
+        // over HTTP the round trip says what an error is about, whatever id it has
+        let unread_here = before.iter().position(|r| {
+            open(r)
+                && r.round_trip.is_some()
+                && r.round_trip == said.round_trip
+                && matches!(r.message.kind(), Kind::Unreadable(_))
+        });
+        if unread_here.is_some() && said.is_error() {
+            return unread_here;
+        }
         if said.message.id().is_none() && said.is_error() {
             // an error without an id is due to what could not be read
             let unread = before.iter().position(|r| {

@@ -107,6 +107,8 @@ impl Desk<'_> {
         let worst = findings.iter().map(|f| f.verdict).max();
         let proven = checks.iter().any(|c| c.verdict == Verdict::Pass);
         let verdict = match (worst, &outcome) {
+            // understanding is asked for before all else, whatever word the specification has for what stood in its way
+            (Some(worst), Outcome::Missed { .. }) => worst.max(Verdict::Fail),
             (Some(worst), _) => worst,
             (None, Outcome::NotExercised { .. }) => Verdict::NotExercised,
             (None, _) if self.interrupted() => Verdict::Inconclusive,
@@ -250,12 +252,14 @@ impl Desk<'_> {
     /// Failed assertions become findings, unless a monitor's finding at that message says why already.
     fn deviations(&self, plan: &Plan, walk: &Walk, findings: &mut Vec<Finding>) {
         let mut seen: BTreeSet<(&str, u32)> = BTreeSet::new();
-        for deviation in walk.deviations.iter().filter(|d| self.tests(d.party)) {
-            if !seen.insert((&deviation.step, deviation.event)) || self.explained(deviation) {
+        for deviation in walk.deviations.iter().filter(|d| self.tests(d.party) && !self.explained(d)) {
+            // what else differs in the same message is no second finding
+            if !seen.insert((&deviation.step, deviation.event)) {
                 continue;
             }
             let of_party = |id: &&String| self.claimed_of(plan, &deviation.step, id).contains(&deviation.party);
-            let own = deviation.proves.iter().find(|id| !monitors::covers(id) && of_party(id));
+            let own = deviation.proves.iter().filter(|id| !monitors::covers(id) && of_party(id));
+            let own = own.rev().max_by_key(|id| self.severity(id));
             let requirement = own.cloned();
             let verdict = requirement.as_ref().map_or(Verdict::Fail, |id| self.severity(id));
             let decision = deviation.decision.clone();
@@ -275,8 +279,20 @@ impl Desk<'_> {
         }
     }
 
+    /// Does a monitor's finding at that message say it already? Only one about the same place, or about a requirement that
+    /// the step claims; of the message as a whole only a broken MUST does. Something else that is wrong with the message
+    /// explains nothing.
     fn explained(&self, deviation: &Deviation) -> bool {
-        self.evidence.iter().any(|e| e.event == deviation.event && e.party == deviation.party && e.is_broken())
+        self.evidence.iter().filter(|e| e.event == deviation.event && e.party == deviation.party).any(|e| {
+            let Shown::Broken { pointer, .. } = &e.verdict else { return false };
+            if deviation.proves.iter().any(|id| id == e.requirement) {
+                return true;
+            }
+            if pointer.is_empty() || deviation.pointer.is_empty() {
+                return e.level == Level::Must;
+            }
+            within(pointer, &deviation.pointer) || within(&deviation.pointer, pointer)
+        })
     }
 
     fn outcome(&self, plan: &Plan, walk: &Walk, findings: &mut Vec<Finding>) -> Outcome {
@@ -304,15 +320,18 @@ impl Desk<'_> {
             Ending::Complete => match outcome::application(self.trace, plan) {
                 Ok(()) => Outcome::Reached { other_way: walk.other_way.clone() },
                 Err((expected, found, event)) => {
-                    // what a party did wrong before explains what the application got
-                    if let Some(cause) = self.cause(findings) {
+                    // what a party did wrong before explains what the application got; a recommendation that was not
+                    // followed does not
+                    if let Some(cause) = self.cause(findings).filter(|i| findings[*i].verdict >= Verdict::Fail) {
                         return Outcome::Missed { finding: cause };
                     }
-                    if !self.tests(Party::Client) {
-                        return Outcome::Reached { other_way: walk.other_way.clone() };
-                    }
-                    let mut finding = self.error(Blame::Client, &expected, &found);
-                    finding.verdict = Verdict::Fail;
+                    let (verdict, blame) = match self.tests(Party::Client) {
+                        true => (Verdict::Fail, Blame::Client),
+                        // an application of ours that a well-behaved server leaves without its answer is our defect
+                        false => (Verdict::Error, Blame::Harness),
+                    };
+                    let mut finding = self.error(blame, &expected, &found);
+                    finding.verdict = verdict;
                     finding.event = event;
                     missed(findings, finding)
                 }
@@ -353,7 +372,8 @@ impl Desk<'_> {
                 // one cause, one finding: what a monitor says of the same silence is this finding
                 let silence = findings.iter().position(|f| {
                     let requirement = f.requirement.as_deref().unwrap_or_default();
-                    f.blame == blame && (proves.iter().any(|p| p == requirement) || requirement == outcome::SILENCE)
+                    f.blame == blame
+                        && (proves.iter().any(|p| p == requirement) || requirement == monitors::base::ANSWERED)
                 });
                 let known = silence.map(|i| findings.remove(i));
                 let of_party = proves.iter().find(|id| outcome::binds(self.catalogue, id, *party));
@@ -421,6 +441,11 @@ impl Desk<'_> {
         }
         checks.into_values().collect()
     }
+}
+
+/// Is a place of a message inside another, or the same one?
+fn within(place: &str, other: &str) -> bool {
+    place.strip_prefix(other).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 /// The verdict of breaking something of that level.

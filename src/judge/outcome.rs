@@ -7,9 +7,6 @@ use crate::trace::{Body, Trace};
 use crate::wire::Party;
 use serde_json::Value;
 
-/// The requirement that says that every request is answered: what silence breaks.
-pub(super) const SILENCE: &str = "base.request.answered";
-
 /// Does a requirement bind that party (in some exchange)?
 pub(super) fn binds(catalogue: &Catalogue, requirement: &str, party: Party) -> bool {
     match catalogue.get(requirement).map(|r| r.party) {
@@ -27,7 +24,7 @@ pub(super) fn application(trace: &Trace, plan: &Plan) -> Result<(), (String, Str
     if !trace.header.captured.iter().any(|kind| kind == "saw") {
         return Ok(());
     }
-    for action in plan.actions() {
+    for action in plan.actions_with(trace.header.seat.ours(), &trace.header.choices) {
         let Some(label) = &action.sees else { continue };
         let saw = trace.events.iter().rev().find_map(|e| match &e.body {
             Body::Saw { label: seen, value } if seen == label => Some((e.seq, value)),

@@ -20,25 +20,12 @@ pub use dialect::Dialect;
 pub use rpc::Outcome;
 pub use surroundings::Surroundings;
 
+pub use crate::wire::http::{Route, SessionKey};
+
 use crate::wire::{Id, Message};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::time::Duration;
-
-/// One session of an engine: one connection over stdio, one session id over HTTP.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct SessionKey(pub u32);
-
-/// Which way a message of ours goes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Route {
-    /// It answers the other party's request with that id.
-    Answer(Id),
-    /// It belongs to the other party's open request with that id, and goes where that one's answer goes.
-    Related(Id),
-    /// It belongs to nothing that is open. (Everything a client sends of its own is this.)
-    Unrelated,
-}
 
 /// A message that an engine would send.
 #[derive(Debug, Clone, PartialEq)]

@@ -354,7 +354,12 @@ pub fn proven(results: &Results, summary: &Summary, verbose: bool) -> String {
     }
     let why = if why.is_empty() { String::new() } else { format!(" ({})", why.join("; ")) };
     said.push(format!("{} not exercised{why}", summary.unexercised()));
-    said.join(", ")
+    let untried = summary.untried(results);
+    let untried = match untried {
+        0 => String::new(),
+        n => format!("; {n} others of the catalogue were tried by nothing here"),
+    };
+    format!("{}{untried}", said.join(", "))
 }
 
 /// How many requirements were proven by nothing but a deadline or a settle.

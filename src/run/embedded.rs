@@ -14,6 +14,8 @@ use tokio::task::JoinHandle;
 pub struct Embedded<F: FnMut() -> Surroundings> {
     /// Wall clock and randomness.
     pub surroundings: F,
+    /// Capabilities that it does not declare, and so does not serve (see [`server::Setup::without`]).
+    pub without: Vec<String>,
 }
 
 impl<F: FnMut() -> Surroundings> Servers for Embedded<F> {
@@ -21,7 +23,9 @@ impl<F: FnMut() -> Surroundings> Servers for Embedded<F> {
 
     async fn open(&mut self, transport: Transport) -> Result<(Link, Self::Held), Closed> {
         let (near, far) = ends(transport, Seat::Client);
-        let server = Server::new(server::Setup::new((self.surroundings)()));
+        let mut setup = server::Setup::new((self.surroundings)());
+        setup.without.clone_from(&self.without);
+        let server = Server::new(setup);
         let (stop, stopped) = watch::channel(false);
         let host = tokio::spawn(Host::honest(Box::new(server)).run(far, stopped));
         Ok((near, (stop, host)))

@@ -91,7 +91,7 @@ pub fn header(play: &Play, client: &str, server: &str, bound: Map<String, Value>
 /// The reference client for a play.
 #[must_use]
 pub fn client_of(play: &Play, surroundings: Surroundings, change: Option<fn(&mut client::Setup)>) -> Client {
-    let application = cast::application(&play.plan, &play.fresh);
+    let application = cast::application(play);
     let mut setup = client::Setup::new(surroundings, application).offering(play.revision);
     if let Some(change) = change {
         change(&mut setup);

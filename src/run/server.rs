@@ -100,6 +100,14 @@ pub async fn server<S: Servers>(
         if *interrupted.borrow() {
             break;
         }
+        if transport == Transport::Http && options.revision < Revision::V2025_03_26 {
+            let reason = format!("revision {} has no Streamable HTTP", options.revision);
+            for scenario in chosen.iter().filter(|s| s.transports.contains(&transport)) {
+                let (scenario, reason, claims) = (scenario.id.clone(), reason.clone(), Vec::new());
+                results.skipped.push(Skipped { scenario, transport, reason, claims });
+            }
+            continue;
+        }
         let offer = match survey_of(servers, transport, options.revision, interrupted.clone()).await {
             Ok(Some(offer)) => offer,
             Ok(None) => break,

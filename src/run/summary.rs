@@ -2,6 +2,7 @@
 
 use super::Results;
 use crate::judge::Verdict;
+use crate::spec::catalogue::{Bound, Catalogue, Seen};
 use std::collections::BTreeMap;
 
 /// The counts of one run.
@@ -51,6 +52,9 @@ impl Summary {
                 not_exercised.entry(reason).or_default().push(requirement);
             }
         }
+        if results.interrupted {
+            worst = worst.max(Verdict::Inconclusive);
+        }
         if !results.unkept.is_empty() {
             worst = worst.max(Verdict::Fail);
         }
@@ -68,6 +72,20 @@ impl Summary {
     #[must_use]
     pub fn proven(&self) -> usize {
         self.requirements.values().filter(|v| **v == Verdict::Pass).count()
+    }
+
+    /// How many requirements of the catalogue bind a party under test and can be seen, and were neither exercised nor
+    /// promised by anything in this run.
+    #[must_use]
+    pub fn untried(&self, results: &Results) -> usize {
+        let tested = |bound: Bound| match bound {
+            Bound::Party(party) => results.seat.tests(party),
+            Bound::Both | Bound::Requestor | Bound::Receiver => true,
+            Bound::Outsider => false,
+        };
+        let named = |id: &String| self.not_exercised.values().any(|ids| ids.contains(id));
+        let all = Catalogue::of(results.revision).iter().filter(|r| r.seen != Seen::No && tested(r.party));
+        all.filter(|r| !self.requirements.contains_key(&r.id) && !named(&r.id)).count()
     }
 
     /// How many requirements some scenario promised and none exercised.

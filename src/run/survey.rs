@@ -3,8 +3,9 @@
 use crate::judge::finding::Blame;
 use crate::reference::{Route, SessionKey, client};
 use crate::scenario::Scenario;
-use crate::scenario::model::Needed;
+use crate::scenario::model::{Needed, StepBody, Verb, each_step};
 use crate::seat::refusal;
+use crate::spec::methods::Need;
 use crate::spec::{Revision, methods};
 use crate::trace::event::{Body, StreamId};
 use crate::trace::{Closing, Transport};
@@ -51,28 +52,49 @@ impl Offer {
     pub fn lacks(&self, scenario: &Scenario, revision: Revision, transport: Transport) -> Option<String> {
         let ours = client::capabilities(revision);
         let names = crate::scenario::binding::Bindings::new(scenario, &serde_json::Map::new());
-        scenario.needs.iter().find_map(|need| match (&need.what, need.party) {
-            (Needed::Capability(path), Party::Server) => (!methods::declared(&self.capabilities, path))
-                .then(|| format!("the server does not declare the capability {path}")),
-            (Needed::Capability(path), Party::Client) => {
-                (!methods::declared(&ours, path)).then(|| format!("the client has no capability {path} in {revision}"))
+        scenario
+            .needs
+            .iter()
+            .find_map(|need| match (&need.what, need.party) {
+                (Needed::Capability(path), Party::Server) => (!methods::declared(&self.capabilities, path))
+                    .then(|| format!("the server does not declare the capability {path}")),
+                (Needed::Capability(path), Party::Client) => (!methods::declared(&ours, path))
+                    .then(|| format!("the client has no capability {path} in {revision}")),
+                (Needed::Tool(name), _) => {
+                    let name = names.text(name);
+                    (!self.tools.contains(&name)).then(|| format!("the server has no tool {name}, and none is bound"))
+                }
+                (Needed::Prompt(name), _) => {
+                    let name = names.text(name);
+                    (!self.prompts.contains(&name)).then(|| format!("the server has no prompt {name}"))
+                }
+                (Needed::Resource(uri), _) => {
+                    let uri = names.text(uri);
+                    (!self.resources.contains(&uri)).then(|| format!("the server has no resource {uri}"))
+                }
+                (Needed::Session, _) => (transport == Transport::Http && !self.session)
+                    .then(|| "the server assigns no session id".to_owned()),
+            })
+            .or_else(|| self.undeclared(scenario, revision))
+    }
+
+    /// A method that the file has our client request, and whose capability the server does not declare: requesting it all
+    /// the same would be our fault.
+    fn undeclared(&self, scenario: &Scenario, revision: Revision) -> Option<String> {
+        let mut missing = None;
+        each_step(&scenario.exchange, &mut |step| {
+            let StepBody::Act(act) = &step.body else { return };
+            let (Party::Client, Verb::Requests { method }, true) = (act.party, &act.verb, act.breaks.is_empty()) else {
+                return;
+            };
+            if let Some(Need::Receiver(path)) = methods::find(revision, method).map(|m| m.needs)
+                && !methods::declared(&self.capabilities, path)
+            {
+                missing
+                    .get_or_insert(format!("the server does not declare the capability {path}, which {method} needs"));
             }
-            (Needed::Tool(name), _) => {
-                let name = names.text(name);
-                (!self.tools.contains(&name)).then(|| format!("the server has no tool {name}, and none is bound"))
-            }
-            (Needed::Prompt(name), _) => {
-                let name = names.text(name);
-                (!self.prompts.contains(&name)).then(|| format!("the server has no prompt {name}"))
-            }
-            (Needed::Resource(uri), _) => {
-                let uri = names.text(uri);
-                (!self.resources.contains(&uri)).then(|| format!("the server has no resource {uri}"))
-            }
-            (Needed::Session, _) => {
-                (transport == Transport::Http && !self.session).then(|| "the server assigns no session id".to_owned())
-            }
-        })
+        });
+        missing
     }
 }
 

@@ -106,7 +106,11 @@ impl Exchange {
                 let found = in_words(message);
                 out.push(Mismatch {
                     pointer: String::new(),
-                    expected: format!("a {member}: {}", self.env.describe(pattern)),
+                    expected: format!(
+                        "{} {member}: {}",
+                        if member == "error" { "an" } else { "a" },
+                        self.env.describe(pattern)
+                    ),
                     found,
                     span: pattern.span,
                 });

@@ -33,7 +33,7 @@ impl Exchange {
             self.walk.ending = Ending::Complete;
             return;
         }
-        self.walk.ending = self.owed(at);
+        self.walk.ending = self.owed(at, matches!(reason, EndReason::Gone { .. }));
         let reason = match &self.walk.ending {
             Ending::NotExercised { reason } => reason.clone(),
             Ending::Owed { expected, .. } => format!("the course ended before it: {expected} did not come to pass"),
@@ -42,8 +42,8 @@ impl Exchange {
         self.unreach(plan.root, &reason);
     }
 
-    /// What is owed, and by whom.
-    pub(super) fn owed(&self, at: Duration) -> Ending {
+    /// What is owed, and by whom. What a step's absence may mean is no excuse for a party that is gone.
+    pub(super) fn owed(&self, at: Duration, gone: bool) -> Ending {
         let frontier = self.frontier();
         let Some(first) = frontier.first().copied() else {
             return Ending::Complete;
@@ -63,7 +63,7 @@ impl Exchange {
             if state.done || !frontier.iter().any(|f| self.within_block(*f, id)) {
                 continue;
             }
-            if let Some(otherwise) = &self.plan.nodes[id].otherwise {
+            if let (Some(otherwise), false) = (&self.plan.nodes[id].otherwise, gone) {
                 return Ending::NotExercised { reason: otherwise.clone() };
             }
             let (Some(payload), Some(rested)) = (&l.ends_with, state.rested) else { continue };
@@ -82,7 +82,7 @@ impl Exchange {
                 };
             }
         }
-        if let Some(otherwise) = &self.plan.nodes[first].otherwise {
+        if let (Some(otherwise), false) = (&self.plan.nodes[first].otherwise, gone) {
             return Ending::NotExercised { reason: otherwise.clone() };
         }
         // where another turn of a loop and the step after it are both possible, the step after it is what is owed

@@ -264,9 +264,11 @@ impl Exchange {
                 let trip = self.trips.entry(*round_trip).or_default();
                 trip.status = Some(*status);
                 trip.response_body = body.as_ref().map(|b| String::from_utf8_lossy(&b.bytes()).into_owned().into());
-                let with_content = headers.iter().any(|(n, v)| {
-                    n.eq_ignore_ascii_case("content-type") && (v.contains("json") || v.contains("event-stream"))
-                });
+                // a type of nothing is no content: some servers name one all the same
+                let header = |name: &str| headers.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, v)| v);
+                let with_content = header("content-type")
+                    .is_some_and(|v| v.contains("json") || v.contains("event-stream"))
+                    && header("content-length").is_none_or(|v| v.trim() != "0");
                 said(Party::Server, What::Responded { trip: *round_trip, status: *status, with_content })
             }
             Body::Signal { stream, event_id, retry, .. } => {

@@ -7,7 +7,7 @@ use super::plan::Plan;
 use super::walk::Ending;
 use crate::spec::Revision;
 use crate::trace::Transport;
-use crate::trace::event::{Body, EndReason, Event, StreamId, StreamKind, Text};
+use crate::trace::event::{Body, Closing, EndReason, Event, StreamId, StreamKind, Text};
 use crate::wire::Party;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -17,22 +17,28 @@ const RELATED: &str = "io.modelcontextprotocol/related-task";
 /// A line of messages: each comes 10 ms after the one before.
 struct Line {
     exchange: Exchange,
+    fresh: serde_json::Map<String, Value>,
     seq: u32,
     at: u64,
 }
 
 impl Line {
     fn of(id: &str, ours: Option<Party>) -> Line {
+        Line::over(id, ours, Transport::Stdio)
+    }
+
+    /// The messages of the opening stand on streams without a round trip.
+    fn over(id: &str, ours: Option<Party>, transport: Transport) -> Line {
         let loaded = super::files::embedded();
         let scenario = loaded.scenarios.into_iter().find(|s| s.id == id).expect("the scenario exists");
-        let plan = Arc::new(Plan::new(Arc::new(scenario), Transport::Stdio));
+        let plan = Arc::new(Plan::new(Arc::new(scenario), transport));
         let mut n = 6;
         let fresh = super::binding::freshen(plan.scenario(), &mut || {
             n += 1;
             n
         });
         let exchange = Exchange::new(plan, &fresh, ours, &[], Revision::DEFAULT, Patience::default());
-        let mut line = Line { exchange, seq: 0, at: 0 };
+        let mut line = Line { exchange, fresh, seq: 0, at: 0 };
         for (stream, writer, kind) in [(0, Party::Client, StreamKind::Stdin), (1, Party::Server, StreamKind::Stdout)] {
             line.event(Body::StreamOpened { stream: StreamId(stream), writer, kind, round_trip: None });
         }
@@ -47,6 +53,27 @@ impl Line {
         self.exchange.observe(&event);
         self.seq += 1;
         self.at += 10;
+    }
+
+    /// The client says it in a POST of its own.
+    fn post(&mut self, round_trip: u32, message: &Value) {
+        let stream = StreamId(round_trip);
+        let (target, headers) = ("/mcp".to_owned(), Vec::new());
+        self.event(Body::HttpRequest { round_trip, method: "POST".into(), target, headers, step: None });
+        let (writer, kind) = (Party::Client, StreamKind::Post);
+        self.event(Body::StreamOpened { stream, writer, kind, round_trip: Some(round_trip) });
+        let text = Text::Plain(message.to_string());
+        let from = Party::Client;
+        self.event(Body::Message {
+            stream,
+            from,
+            text,
+            event_id: None,
+            step: None,
+            breaks: Vec::new(),
+            cut_from: None,
+        });
+        self.event(Body::StreamClosed { stream, by: Some(Party::Client), how: Closing::Clean });
     }
 
     fn say(&mut self, from: Party, message: &Value) {
@@ -270,4 +297,53 @@ fn what_stands_in_a_window_must_not_come() {
         assert_eq!(walk.ending, Ending::Complete, "{walk:#?}");
         assert_eq!(walk.deviations.len(), violations, "{walk:#?}");
     }
+}
+
+/// Some servers name a content type in a 202 that has no content; and whatever comes with the success of a DELETE, it is one.
+#[test]
+fn what_has_no_answer_is_accepted_by_any_success() {
+    let typed = |length: &str| {
+        vec![
+            ("content-type".to_owned(), "application/json".to_owned()),
+            ("content-length".to_owned(), length.to_owned()),
+        ]
+    };
+    for (status, length, deviations) in [(202, "0", 0), (200, "2", 1)] {
+        let mut line = Line::over("http/session-ends", Some(Party::Client), Transport::Http);
+        let fresh = line.fresh.values().next().cloned();
+        let note = json!({ "jsonrpc": "2.0", "method": "notifications/cancelled", "params": { "requestId": fresh } });
+        line.post(7, &note);
+        line.event(Body::HttpResponse { round_trip: 7, status, headers: typed(length), body: None });
+        let delete = Body::HttpRequest {
+            round_trip: 8,
+            method: "DELETE".into(),
+            target: "/mcp".into(),
+            headers: Vec::new(),
+            step: None,
+        };
+        line.event(delete);
+        line.event(Body::HttpResponse { round_trip: 8, status: 200, headers: typed("2"), body: None });
+        line.post(9, &json!({ "jsonrpc": "2.0", "id": 9, "method": "tools/list" }));
+        line.event(Body::HttpResponse { round_trip: 9, status: 404, headers: Vec::new(), body: None });
+        line.end(EndReason::Finished);
+        let walk = line.exchange.walk();
+        assert_eq!(walk.ending, Ending::Complete, "{walk:#?}");
+        assert_eq!(walk.deviations.len(), deviations, "{walk:#?}");
+    }
+}
+
+/// An application does nothing for a branch that is not taken: the script would be told twice, or not at all.
+#[test]
+fn a_branch_that_is_not_taken_is_not_driven() {
+    let loaded = super::files::embedded();
+    let scenario = loaded.scenarios.into_iter().find(|s| s.id == "tools/list-and-call").expect("the scenario exists");
+    let plan = Plan::new(Arc::new(scenario), Transport::Stdio);
+    let steps = |ours, choices: &[u8]| {
+        let actions = plan.actions_with(ours, choices);
+        actions.iter().filter_map(|a| a.what.step().map(str::to_owned)).collect::<Vec<_>>()
+    };
+    assert_eq!(steps(Some(Party::Client), &[0]), ["call"]);
+    assert_eq!(steps(Some(Party::Client), &[1]), ["list", "call"]);
+    assert_eq!(steps(Some(Party::Server), &[0]), ["list", "call"]);
+    assert_eq!(steps(None, &[]), ["list", "call"]);
 }

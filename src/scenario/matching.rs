@@ -17,6 +17,10 @@ impl Exchange {
         if act.party != occurrence.from {
             return false;
         }
+        // what has no answer is accepted by any success, whatever comes with it
+        let answerless = target.and_then(|t| self.act(t)).is_some_and(|(t, _)| {
+            matches!(t.verb, Verb::Notifies { .. } | Verb::Answers { .. } | Verb::Deletes { .. })
+        });
         let target = target.and_then(|t| self.taken[t].as_ref());
         let http = self.plan.transport == Transport::Http;
         match (&act.verb, &occurrence.what) {
@@ -25,7 +29,9 @@ impl Exchange {
             }
             (_, What::Said { message, request, .. }) => self.fits_message(act, target, message, *request),
             (Verb::Accepts { .. }, What::Responded { trip, status, with_content }) => {
-                target.is_some_and(|t| t.trip == Some(*trip)) && (200..300).contains(status) && !with_content
+                target.is_some_and(|t| t.trip == Some(*trip))
+                    && (200..300).contains(status)
+                    && (answerless || !with_content)
             }
             (Verb::Refuses { .. }, What::Responded { trip, status, .. }) => {
                 target.is_some_and(|t| t.trip == Some(*trip)) && *status >= 400
@@ -64,7 +70,7 @@ impl Exchange {
                     // an answer without an id belongs to the last bytes that had none
                     (Some(_), None) => true,
                     // bytes that are no readable request can name an id all the same
-                    (Some(raw), Some(id)) => String::from_utf8_lossy(raw).contains(&id.to_string()),
+                    (Some(raw), Some(id)) => names_id(raw, id),
                     (None, _) => false,
                 },
                 (None, _) => false,
@@ -130,5 +136,28 @@ impl Exchange {
     /// The event of a party's request with that id.
     pub(super) fn request_event(&self, from: Party, id: &Id) -> Option<u32> {
         self.requests.get(&(from, id.clone())).copied()
+    }
+}
+
+/// Is there a member `id` with that value somewhere in the bytes?
+fn names_id(raw: &[u8], id: &Id) -> bool {
+    let text: String = String::from_utf8_lossy(raw).chars().filter(|c| !c.is_whitespace()).collect();
+    let wanted = format!("\"id\":{id}").replace(char::is_whitespace, "");
+    let ends = |rest: &str| rest.is_empty() || rest.starts_with([',', '}', ']']);
+    text.match_indices(&wanted).any(|(at, found)| text.get(at + found.len()..).is_some_and(ends))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_is_found_where_it_is_one() {
+        let raw = br#"[{"jsonrpc": "2.0", "id": "b1", "method": "ping"}, {"id" : 20}"#;
+        assert!(names_id(raw, &Id::Text("b1".into())));
+        assert!(names_id(raw, &Id::Integer(20)));
+        for other in [Id::Integer(2), Id::Integer(0), Id::Text("ping".into())] {
+            assert!(!names_id(raw, &other), "{other}");
+        }
     }
 }

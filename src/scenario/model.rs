@@ -132,6 +132,18 @@ pub enum Doing {
     },
 }
 
+impl Doing {
+    /// The label of the step that it brings about.
+    #[must_use]
+    pub fn step(&self) -> Option<&str> {
+        match self {
+            Doing::CallTool { step } | Doing::CallToolAsTask { step } | Doing::WhenAsked { step } => Some(step),
+            Doing::List { step, .. } | Doing::Listen { step } => Some(step),
+            Doing::ListEverything { .. } => None,
+        }
+    }
+}
+
 /// A condition on the play that is not known before it is chosen.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Condition {

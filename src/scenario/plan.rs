@@ -247,6 +247,43 @@ impl Plan {
         self.scenario.drive.iter().filter(|a| self.holds(&a.when))
     }
 
+    /// The same in a play of a party that is ours, without what belongs to a branch that the play does not take: an
+    /// application that went there all the same would go another way than the script.
+    #[must_use]
+    pub fn actions_with(&self, ours: Option<Party>, choices: &[u8]) -> Vec<&super::model::Action> {
+        let untaken = self.untaken(ours, choices);
+        let left_out = |label: &str| {
+            let mut at = self.labelled(label);
+            while let Some(id) = at {
+                if untaken.contains(&id) {
+                    return true;
+                }
+                at = self.nodes[id].parent;
+            }
+            false
+        };
+        self.actions().filter(|action| !action.what.step().is_some_and(left_out)).collect()
+    }
+
+    /// The blocks that a play with those choices leaves out.
+    fn untaken(&self, ours: Option<Party>, choices: &[u8]) -> Vec<NodeId> {
+        let mut next = choices.iter();
+        let mut out = Vec::new();
+        for (id, node) in self.nodes.iter().enumerate() {
+            match &node.kind {
+                Kind::May(decider, _) if Some(*decider) == ours && next.next() == Some(&0) => out.push(id),
+                Kind::Choose(decider, branches) if Some(*decider) == ours => {
+                    if let Some(taken) = next.next() {
+                        let others = branches.iter().enumerate().filter(|(n, _)| *n != usize::from(*taken));
+                        out.extend(others.map(|(_, branch)| *branch));
+                    }
+                }
+                _ => {}
+            }
+        }
+        out
+    }
+
     /// The acts of the course, in the order of the file.
     pub fn acts(&self) -> impl Iterator<Item = &Act> {
         self.nodes.iter().filter_map(|n| match &n.kind {

@@ -17,6 +17,8 @@ impl Exchange {
     }
 
     pub(super) fn show(&mut self, id: NodeId, event: u32, party: Party, held: bool, early: bool, presumed: bool) {
+        // what a block claims holds only if everything in it did
+        let held = held && (matches!(self.plan.nodes[id].kind, NodeKind::Act(..)) || !self.deviated_in(id));
         let node = &self.plan.nodes[id];
         let shown = node.proves.iter().map(|proof| Shown {
             requirement: proof.id.clone(),
@@ -91,6 +93,14 @@ impl Exchange {
             .max_by_key(|(event, _)| *event)
     }
 
+    /// Did something differ in a block, in any of its turns?
+    fn deviated_in(&self, id: NodeId) -> bool {
+        let inside = |name: &str| {
+            (id..self.plan.nodes.len()).any(|n| self.plan.nodes[n].name == name && self.within_block(n, id))
+        };
+        self.walk.deviations.iter().any(|d| inside(&d.step))
+    }
+
     /// The last event in a block that was that party's.
     pub(super) fn last_of(&self, id: NodeId, party: Party) -> Option<u32> {
         (id..self.plan.nodes.len())
@@ -155,8 +165,7 @@ impl Exchange {
                 && !matches!(plan.nodes[parent].kind, NodeKind::Loop(..))
                 && let (Some(occurrence), false) = (occurrence, plan.nodes[parent].proves.is_empty())
             {
-                let deviated = self.walk.deviations.iter().any(|d| d.event == occurrence.event);
-                self.show(parent, occurrence.event, occurrence.from, !deviated, false, false);
+                self.show(parent, occurrence.event, occurrence.from, true, false, false);
             }
             child = parent;
         }

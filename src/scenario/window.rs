@@ -23,11 +23,17 @@ impl Exchange {
                 if !self.fits(*forbidden, occurrence) {
                     continue;
                 }
-                let What::Said { message, .. } = &occurrence.what else { continue };
-                let mut trial = self.clone();
-                if !trial.assert_payload(&act.payload, message, &[]).is_empty() {
-                    continue;
-                }
+                let found = match &occurrence.what {
+                    What::Said { message, .. } => {
+                        if !self.clone().assert_payload(&act.payload, message, &[]).is_empty() {
+                            continue;
+                        }
+                        in_words(message)
+                    }
+                    What::Asked { method, .. } => format!("an HTTP {method}"),
+                    What::Responded { status, .. } => format!("HTTP status {status}"),
+                    What::Closed { .. } => "the stream was closed".to_owned(),
+                };
                 self.states[id].violated = true;
                 if self.ours == Some(occurrence.from) {
                     continue;
@@ -38,7 +44,7 @@ impl Exchange {
                     party: occurrence.from,
                     pointer: String::new(),
                     expected: format!("never that {}", plan.words(*forbidden)),
-                    found: in_words(message),
+                    found,
                     span: plan.nodes[*forbidden].span,
                     proves: node.proves.iter().map(|p| p.id.clone()).collect(),
                     decision: node.decision.clone(),

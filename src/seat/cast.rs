@@ -1,5 +1,6 @@
 //! The parts of a play: what the reference client does, and which tool the reference server offers, from the scenario.
 
+use super::Play;
 use crate::reference::client::{AppAction, Application, ToElicitation, What};
 use crate::reference::server::{ScriptedAsk, TaskSupport, ToolScript};
 use crate::scenario::binding::Bindings;
@@ -12,9 +13,10 @@ use serde_json::{Map, Value, json};
 
 /// What the application above the client does in this scenario.
 #[must_use]
-pub fn application(plan: &Plan, fresh: &Map<String, Value>) -> Application {
+pub fn application(play: &Play) -> Application {
+    let (plan, fresh) = (&play.plan, &play.fresh);
     let mut application = Application::default();
-    for action in plan.actions() {
+    for action in plan.actions_with(play.seat.ours(), &play.choices) {
         let mut env = Bindings::new(plan.scenario(), fresh);
         if let Doing::WhenAsked { step } = &action.what {
             application.answers.after = action.after.unwrap_or_default();

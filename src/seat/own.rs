@@ -6,19 +6,22 @@ use super::{Play, Recorder, cast};
 use crate::reference::{Effect, Engine, Proposal, Route, SessionKey};
 use crate::scenario::play::{Due, Parcel, Ruling, Sending};
 use crate::trace::Transport;
-use crate::trace::event::{Body, EndReason, Event, StreamId};
+use crate::trace::event::{Body, EndReason, Event, StreamId, StreamKind};
 use crate::transport::{Link, LinkEvent, LinkWhat, Order, SendOrder};
 use crate::wire::json::Limits;
-use crate::wire::message::Kind;
-use crate::wire::{Message, Party};
+use crate::wire::message::{self, Kind};
+use crate::wire::{Id, Message, Party};
 use bytes::Bytes;
 use serde_json::Value;
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 use tokio::sync::watch;
 
 /// How many bytes of the other party's messages a play may bring.
 const MOST_BYTES: usize = 32 << 20;
+
+/// The id of the ping after which nothing more can come.
+const FENCE: &str = "fence";
 
 /// Plays a scenario with the party that is ours on this end of the link, and gives the events. `interrupted` turns true
 /// when the user wants to stop.
@@ -39,6 +42,9 @@ pub async fn play(play: &Play, engine: &mut dyn Engine, link: Link, interrupted:
         session: SessionKey(0),
         gone: None,
         bytes: 0,
+        open: BTreeSet::new(),
+        fenced: None,
+        fence_answered: false,
         application_done: false,
         interrupted,
     };
@@ -69,6 +75,11 @@ struct Stage<'a> {
     gone: Option<EndReason>,
     /// What came of the other party.
     bytes: usize,
+    /// The streams of answers that are open (HTTP).
+    open: BTreeSet<StreamId>,
+    /// Until when the fence is waited for.
+    fenced: Option<Duration>,
+    fence_answered: bool,
     application_done: bool,
     interrupted: watch::Receiver<bool>,
 }
@@ -81,11 +92,13 @@ enum Woken {
 
 impl Stage<'_> {
     async fn run(&mut self) -> EndReason {
-        // what was there before we speak (a process that was started) stands in the record before what we say
+        // what was there before we speak (a process that was started) stands in the record before what we say; who tells of
+        // it may not have had its turn yet
+        tokio::task::yield_now().await;
         while let Some(event) = self.ready().await {
             self.came(event);
         }
-        for told in cast::told(&cast::application(&self.play.plan, &self.play.fresh)) {
+        for told in cast::told(&cast::application(self.play)) {
             self.recorder.record(told);
         }
         if self.ours == Party::Client {
@@ -102,6 +115,7 @@ impl Stage<'_> {
                 return if self.recorder.exchange().finished() { EndReason::Finished } else { reason };
             }
             let now = self.recorder.now();
+            let mut wake: Vec<Duration> = vec![self.play.cap];
             if self.recorder.exchange().finished() {
                 let since = *idle_since.get_or_insert(now);
                 // a client of ours knows at once whether its application is done; a foreign one tells by leaving
@@ -110,10 +124,12 @@ impl Stage<'_> {
                     || self.engine.idle() && self.ours == Party::Client
                     || now >= since + self.play.patience.step
                 {
-                    return EndReason::Finished;
+                    match self.fence() {
+                        Some(until) if now < until => wake.push(until),
+                        _ => return EndReason::Finished,
+                    }
                 }
             }
-            let mut wake: Vec<Duration> = vec![self.play.cap];
             match self.script() {
                 Ok(Some(at)) => wake.push(at),
                 Ok(None) => {}
@@ -164,6 +180,28 @@ impl Stage<'_> {
             event = self.link.next() => event,
             () = std::future::ready(()) => None,
         }
+    }
+
+    /// Asks for what shows that nothing more comes of the course (an answer given twice, a word too many): over stdio a
+    /// ping, whose answer comes after whatever else was on its way; over HTTP the end of the streams of answers. Says
+    /// until when to wait for it; `None` when it is there, or where the other party has no reason to say more.
+    fn fence(&mut self) -> Option<Duration> {
+        if self.ours == Party::Server {
+            return None;
+        }
+        let settle = self.recorder.now() + self.play.patience.settle;
+        if self.link.transport() == Transport::Http {
+            let until = *self.fenced.get_or_insert(settle);
+            return (!self.open.is_empty()).then_some(until);
+        }
+        if self.fenced.is_none() {
+            self.fenced = Some(settle);
+            let message = message::request(&Id::from(FENCE), "ping", None);
+            let what = Parcel::Message { route: Some(Route::Unrelated), message };
+            let (step, breaks, headers) = (None, Vec::new(), Vec::new());
+            self.send(self.session, None, Sending { step, breaks, headers, what });
+        }
+        self.fenced.filter(|_| !self.fence_answered)
     }
 
     async fn wait(&mut self, at: Duration) -> Woken {
@@ -327,6 +365,7 @@ impl Stage<'_> {
         if *from == self.ours {
             self.engine.sent(now, session, &message);
         } else {
+            self.fence_answered |= message.is_answer() && message.id() == Some(&Id::from(FENCE));
             self.negotiate(session, &message);
             self.engine.receive(now, session, &message);
         }
@@ -334,6 +373,15 @@ impl Stage<'_> {
 
     /// What the seat itself has to know of an event.
     fn note(&mut self, body: &Body, now: Duration) {
+        match body {
+            Body::StreamOpened { stream, kind: StreamKind::PostAnswer, .. } => {
+                self.open.insert(*stream);
+            }
+            Body::StreamClosed { stream, .. } => {
+                self.open.remove(stream);
+            }
+            _ => {}
+        }
         match self.gate.note(body, now) {
             Noted::Nothing => {}
             Noted::NoServer(how) => {

@@ -16,7 +16,7 @@ pub async fn watch(play: &Play, mut link: Link, mut interrupted: watch::Receiver
     let http = link.transport() == Transport::Http;
     let mut gone: Option<(Party, String)> = None;
     let mut finished_at = None;
-    for told in cast::told(&cast::application(&play.plan, &play.fresh)) {
+    for told in cast::told(&cast::application(play)) {
         recorder.record(told);
     }
     let reason = loop {

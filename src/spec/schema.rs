@@ -78,7 +78,11 @@ impl Schemas {
         }
     }
 
-    fn read(revision: Revision) -> Result<Schemas, SchemaDefect> {
+    /// Reads the schemas of a revision anew, with nothing compiled; [`Schemas::of`] keeps what it read.
+    ///
+    /// # Errors
+    /// When an embedded file is no schema.
+    pub fn read(revision: Revision) -> Result<Schemas, SchemaDefect> {
         let core = Schemas::text(revision);
         let mut sources = vec![(CORE_URI, "", core)];
         if revision == Revision::V2026_07_28 {

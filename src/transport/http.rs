@@ -194,6 +194,8 @@ pub(crate) fn item(stream: StreamId, item: Item) -> (Body, Option<String>) {
 pub(crate) struct Answer {
     round_trip: u32,
     kind: StreamKind,
+    /// Can there be messages in it? Not in the answer to a DELETE, whatever its body is.
+    speaks: bool,
     ours: Option<Party>,
     numbers: Numbers,
     bounds: Bounds,
@@ -227,7 +229,8 @@ impl Answer {
     /// An answer to a request with that method. `ours` reads it, and closes it when a bound is exceeded.
     pub(crate) fn new(round_trip: u32, method: &str, ours: Option<Party>, numbers: &Numbers, bounds: Bounds) -> Answer {
         let kind = if method == "GET" { StreamKind::Get } else { StreamKind::PostAnswer };
-        Answer { round_trip, kind, ours, numbers: numbers.clone(), bounds, state: State::Waiting }
+        let speaks = method != "DELETE";
+        Answer { round_trip, kind, speaks, ours, numbers: numbers.clone(), bounds, state: State::Waiting }
     }
 
     /// The stream of its messages, if it has begun.
@@ -251,7 +254,7 @@ impl Answer {
     /// Status and headers came.
     pub(crate) fn head(&mut self, head: &ResponseHead) -> Vec<Body> {
         let media = media_type(&head.headers);
-        let success = (200..300).contains(&head.status) && !matches!(head.status, 202 | 204 | 205);
+        let success = self.speaks && (200..300).contains(&head.status) && !matches!(head.status, 202 | 204 | 205);
         let stream = match media.as_deref() {
             Some(JSON | EVENT_STREAM) if success => self.numbers.stream(),
             _ => {
@@ -359,7 +362,8 @@ impl Answer {
         match std::mem::replace(&mut self.state, State::Done) {
             State::Waiting | State::Done => {}
             State::Json { stream, kept, .. } => {
-                if how.is_ok() {
+                // nothing is no message, not even a broken one
+                if how.is_ok() && !kept.is_empty() {
                     bodies.push(message(stream, Party::Server, &kept, None));
                 } else if !kept.is_empty() {
                     bodies.push(unfinished(stream, &kept));
@@ -376,7 +380,7 @@ impl Answer {
             }
             State::Other { head, mut kept } => {
                 let json = media_type(&head.headers).as_deref() == Some(JSON);
-                if json && how.is_ok() && is_message(&kept) {
+                if self.speaks && json && how.is_ok() && is_message(&kept) {
                     let stream = self.numbers.stream();
                     bodies.push(self.response(&head, None));
                     bodies.push(self.open(stream));

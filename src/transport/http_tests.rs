@@ -214,6 +214,27 @@ async fn a_seat_may_refuse_what_the_logic_would_take() {
     assert_eq!(seen, ["0 closed by client", r#"0: 503 "no""#]);
 }
 
+/// What stands in the answer to a DELETE is no message, whatever its type.
+#[test]
+fn an_answer_to_a_delete_says_nothing() {
+    use super::http::Answer;
+    let head = crate::wire::http::ResponseHead {
+        status: 200,
+        headers: [("content-type", "application/json"), ("content-length", "11")].into_iter().collect(),
+    };
+    for body in ["", r#"{"ok":true}"#, r#"{"jsonrpc":"2.0","id":1,"result":{}}"#] {
+        for (method, speaks) in [("DELETE", false), ("POST", !body.is_empty())] {
+            let mut answer = Answer::new(3, method, None, &Numbers::default(), Bounds::default());
+            let mut bodies = answer.head(&head);
+            bodies.extend(answer.chunk(body.as_bytes()).0);
+            bodies.extend(answer.end(None, &Ok(())));
+            let said = bodies.iter().any(|b| matches!(b, Body::Message { .. }));
+            assert_eq!(said, speaks, "{method} {body}: {bodies:?}");
+            assert!(bodies.iter().any(|b| matches!(b, Body::HttpResponse { .. })));
+        }
+    }
+}
+
 /// Answers one connection with these bytes once a request came, and closes it.
 async fn raw(bytes: Vec<u8>, order: &str) -> Vec<String> {
     let (connector, mut acceptor) = network();
@@ -245,6 +266,10 @@ async fn what_servers_do_wrong_is_recorded() {
         (
             "json error",
             "HTTP/1.1 400 Bad Request\r\nContent-Type: application/json\r\nContent-Length: 26\r\n\r\n{\"error\":{\"code\":-32600}} ".into(),
+        ),
+        (
+            "a type of nothing",
+            "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 0\r\n\r\n".into(),
         ),
         ("cut stream", format!("{head}1a\r\nid: 1\ndata: {{\"id\":1}}\n\ndata\r\n10\r\nda")),
         ("cut body", "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 30\r\n\r\n{\"id\"".into()),

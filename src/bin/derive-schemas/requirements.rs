@@ -50,6 +50,22 @@ fn answered() -> Entry {
     }
 }
 
+/// What follows from the rules on messages for whoever receives one that keeps none of them. No sentence says it outright, so it
+/// is a recommendation.
+fn not_served() -> Entry {
+    Entry {
+        id: "base.malformed.not-served".into(),
+        level: "should".into(),
+        text: "What is no valid message is not served as if it were one.".into(),
+        source: "JSON-RPC 2.0, sections 4 and 5.1; RFC 8259, section 4; basic/index#messages".into(),
+        seen: "probe".into(),
+        how: Some(
+            "Send a batch, an object with a name twice, a request with the id null; no result may come of it.".into(),
+        ),
+        ..answered()
+    }
+}
+
 /// The catalogues by folder. `read` gives the text of a file of the material.
 ///
 /// # Errors
@@ -64,7 +80,7 @@ pub(crate) fn derive(read: impl Fn(&str) -> Result<String, String>) -> Result<Ve
     let legacy = load("2025-11-25")?;
     let mut catalogues = Vec::new();
     for revision in crate::REVISIONS {
-        let mut entries = vec![answered()];
+        let mut entries = vec![answered(), not_served()];
         if revision <= "2025-11-25" {
             entries.extend(legacy.iter().filter(|e| e.since.as_str() <= revision).cloned());
         } else {

@@ -10,6 +10,9 @@ use crate::wire::{Id, Kind, Party};
 use serde_json::Value;
 use std::collections::{HashMap, HashSet};
 
+/// What silence breaks: every request is answered.
+pub const ANSWERED: &str = "base.request.answered";
+
 /// A longer error message is no concise sentence.
 const CONCISE: usize = 500;
 
@@ -58,7 +61,8 @@ impl Monitor for Envelope {
                     error(scene, index, said, notes);
                 }
             }
-            Kind::Batch | Kind::Malformed(_) | Kind::Unreadable(_) => {}
+            Kind::Unreadable(_) => refused_bytes(scene, index, said, notes),
+            Kind::Batch | Kind::Malformed(_) => {}
         }
     }
 }
@@ -87,6 +91,14 @@ fn accepted(scene: &Scene<'_>, index: usize, said: &Said, notes: &mut Notes<'_>)
     }
 }
 
+/// Over HTTP a status says well enough that bytes could not be read.
+fn refused_bytes(scene: &Scene<'_>, index: usize, said: &Said, notes: &mut Notes<'_>) {
+    let refused = said.from == Party::Client && scene.c.status_of(said).is_some_and(|s| s >= 400);
+    if refused && said.missed_by.is_empty() && said.answered_by.is_empty() {
+        notes.of_receiver("base.error.parse-error", index, Shown::Held);
+    }
+}
+
 /// An answer has the id of its request.
 fn echoes(scene: &Scene<'_>, index: usize, said: &Said, notes: &mut Notes<'_>) {
     let id = if said.is_error() { "base.error.same-id" } else { "base.result.same-id" };
@@ -102,6 +114,16 @@ fn echoes(scene: &Scene<'_>, index: usize, said: &Said, notes: &mut Notes<'_>) {
         return;
     }
     let meant = said.meant_for.and_then(|m| scene.c.get(m));
+    let here = |m: &&Said| m.round_trip.is_some() && m.round_trip == said.round_trip;
+    let unread = meant.filter(here).filter(|m| matches!(m.message.kind(), Kind::Unreadable(_)));
+    if let (Some(m), Some(given)) = (unread, said.message.id())
+        && !matches!(given, Id::Odd(_))
+        && !String::from_utf8_lossy(m.message.raw()).contains(&given.to_string())
+    {
+        let expected = "no id, or null: none could be read of what it answers";
+        notes.broken(id, index, "/id", expected, given.to_string());
+        return;
+    }
     // what was malformed on purpose may be answered with whatever id could be read of it, or with none
     let provoked = |(i, s): (usize, &Said)| {
         s.session == said.session && s.from == said.to() && scene.deliberate(s) && (!scene.valid(i) || doubled(s))
@@ -151,7 +173,8 @@ fn error(scene: &Scene<'_>, index: usize, said: &Said, notes: &mut Notes<'_>) {
     let Some(request) = scene.c.get(meant) else { return };
     let ours = scene.header.seat.ours() == Some(request.from) || scene.deliberate(request);
     match request.message.kind() {
-        Kind::Unreadable(_) => {
+        // how deep a reader goes is its own affair, and so is the error with which it stops
+        Kind::Unreadable(why) if code == -32700 || !why.is_depth() => {
             let id = "base.error.parse-error";
             notes.either(code == -32700, id, index, pointer, "the error -32700: that was no JSON", found);
         }
@@ -178,11 +201,11 @@ pub struct Answered;
 
 impl Monitor for Answered {
     fn requirements(&self) -> &'static [&'static str] {
-        &["base.request.answered"]
+        &[ANSWERED]
     }
 
     fn said(&mut self, scene: &Scene<'_>, index: usize, said: &Said, notes: &mut Notes<'_>) {
-        let id = "base.request.answered";
+        let id = ANSWERED;
         if let Some(request) = scene.c.request_of(said).filter(|_| said.redelivers.is_none()) {
             let first = request.answered_by.first().is_none_or(|f| *f == index);
             notes.either(first, id, index, "", "one answer to a request", "a second one");
@@ -218,7 +241,7 @@ impl Monitor for Answered {
                     found: "none to the end of the trace".into(),
                     pointer: String::new(),
                 };
-                notes.of_receiver("base.request.answered", index, verdict).presumed();
+                notes.of_receiver(ANSWERED, index, verdict).presumed();
             }
         }
     }

@@ -323,3 +323,23 @@ pub(super) fn odd_http() -> Trace {
     t.open(Party::Server, StreamKind::Get, 99);
     t.done()
 }
+
+/// Bytes that cannot be read, over HTTP: refused with a page, with an error that goes too far, and with the error of a reader
+/// that stopped at some depth.
+pub(super) fn unread_http() -> Trace {
+    let mut t = Sample::new(Seat::Client, Transport::Http);
+    let refuse = |t: &mut Sample, bytes: &str, answer: Option<Value>| {
+        let at = t.breaking_text(bytes, "base.jsonrpc.conforms");
+        let stream = t.respond(if answer.is_some() { 500 } else { 400 }, "application/json", None);
+        answer.map_or(at, |answer| t.on(stream, answer))
+    };
+    t.handshake(json!({}), json!({"tools": {}}));
+    refuse(&mut t, "{\"jsonrpc\":", None);
+    refuse(&mut t, "{\"jsonrpc\"\u{1}}", Some(error(json!("server-error"), -32603)));
+    let mut none = error(Value::Null, -32603);
+    none.as_object_mut().map(|none| none.shift_remove("id"));
+    refuse(&mut t, &"[".repeat(5000), Some(none));
+    t.client(request(json!(1), "ping", json!({})));
+    t.server(result(json!(1), json!({})));
+    t.done()
+}

@@ -8,6 +8,7 @@ use crate::fault::{Fault, Trigger};
 use crate::judge::evidence::Shown;
 use crate::spec::{Catalogue, Revision};
 use crate::trace::{EndReason, Seat, Trace};
+use crate::wire::Kind;
 use serde_json::json;
 use std::collections::BTreeSet;
 
@@ -150,6 +151,25 @@ fn what_is_only_seen_over_http_is_caught() {
     let (_, evidence) = judged(&stored::odd_http());
     let found: Vec<&str> = evidence.iter().filter(|e| e.is_broken()).map(|e| e.requirement).collect();
     assert_eq!(found, ["tasks.get.no-sse-upgrade", "base.notification.no-response"]);
+}
+
+/// An HTTP status is answer enough to what cannot be read; an error that comes with it has no invented id, and the code of a
+/// parse error, unless depth alone was too much.
+#[test]
+fn bytes_that_cannot_be_read_are_refused_over_http() {
+    let (c, evidence) = judged(&stored::unread_http());
+    let unread: Vec<u32> =
+        c.said.iter().filter(|s| matches!(s.message.kind(), Kind::Unreadable(_))).map(|s| s.event).collect();
+    let errors: Vec<u32> = c.said.iter().filter(|s| s.is_error()).map(|s| s.event).collect();
+    let broken: Vec<(&str, u32)> =
+        evidence.iter().filter(|e| e.is_broken()).map(|e| (e.requirement, e.event)).collect();
+    assert_eq!(broken, [("base.error.parse-error", errors[0]), ("base.error.same-id", errors[0])]);
+    let held: Vec<u32> = evidence
+        .iter()
+        .filter(|e| e.requirement == "base.error.parse-error" && !e.is_broken())
+        .map(|e| e.event)
+        .collect();
+    assert_eq!(held, [unread[0]]);
 }
 
 /// An end that left nobody the chance to answer accuses nobody.

@@ -64,17 +64,19 @@ pub struct ResponseHead {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RoundTrip(pub u32);
 
-/// A session on a server, numbered from 0 as they are opened.
+/// One session: over HTTP one session id, over stdio one connection; numbered from 0 as they are opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SessionKey(pub u32);
 
-/// Where a server's message belongs.
+/// Which way a message goes: over HTTP it decides the stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Route {
-    /// It answers the client's request with that id, and goes on that request's stream or is its body.
+    /// It answers the other party's request with that id, and goes on that request's stream or is its body.
     Answer(Id),
-    /// A request or notification that belongs to the client's open request with that id, and goes on its stream.
+    /// A request or notification that belongs to the other party's open request with that id, and goes where that one's
+    /// answer goes.
     Related(Id),
-    /// A request or notification of its own, which goes on a stream that the client opened with GET.
+    /// It belongs to nothing that is open: from a server it goes on a stream that the client opened with GET. Everything
+    /// that a client sends of its own is this.
     Unrelated,
 }

@@ -100,6 +100,14 @@ pub struct SyntaxError {
     pub reason: String,
 }
 
+impl SyntaxError {
+    /// Was it only nested deeper than the reader goes? Another reader may go further, and may stop earlier.
+    #[must_use]
+    pub fn is_depth(&self) -> bool {
+        self.reason.starts_with(reader::TOO_DEEP)
+    }
+}
+
 /// The place of one value. Nodes stand in the order of the text; the children of a node follow it.
 #[derive(Debug, Clone, Copy)]
 struct Node {

@@ -7,6 +7,9 @@ use std::ops::Range;
 /// The largest integer up to which every integer is a double.
 const EXACT: u64 = 1 << 53;
 
+/// How the reason begins where the limit of depth was met.
+pub(super) const TOO_DEEP: &str = "nested deeper than";
+
 /// An array or object that is not closed yet.
 struct Open {
     node: usize,
@@ -153,7 +156,7 @@ impl<'a> Reader<'a> {
 
     fn enter(&mut self, start: usize, key: &Range<usize>, depth: usize, limit: usize) -> Step<()> {
         if depth > limit {
-            return Err(SyntaxError { offset: start, reason: format!("nested deeper than {limit}") });
+            return Err(SyntaxError { offset: start, reason: format!("{TOO_DEEP} {limit}") });
         }
         if depth > DEEP && !self.deep_noted {
             self.deep_noted = true;

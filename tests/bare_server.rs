@@ -1,0 +1,80 @@
+//! Servers that offer less than the fixture, or speak an older revision: what they do not offer is not asked of them, and
+//! nobody is at fault.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
+use mcp_interop::judge::Verdict;
+use mcp_interop::reference::Surroundings;
+use mcp_interop::report::{self, Style};
+use mcp_interop::run::embedded::Embedded;
+use mcp_interop::run::server::{self, Options};
+use mcp_interop::run::{Results, Summary};
+use mcp_interop::scenario::exchange::Patience;
+use mcp_interop::scenario::files;
+use mcp_interop::spec::Revision;
+use mcp_interop::trace::Transport;
+use serde_json::Map;
+
+fn run(revision: Revision, without: &[&str]) -> Results {
+    let options = Options {
+        name: "bare".into(),
+        words: String::new(),
+        revision,
+        transports: Transport::ALL.to_vec(),
+        bound: Map::new(),
+        claimed_capabilities: Vec::new(),
+        claimed_tools: Vec::new(),
+        patience: Patience::default(),
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
+    runtime.block_on(async {
+        let without = without.iter().map(|s| (*s).to_owned()).collect();
+        let mut servers = Embedded { surroundings: || Surroundings::fixed(3), without };
+        let (_keep, interrupted) = tokio::sync::watch::channel(false);
+        let mut n = 0;
+        let mut random = || {
+            n += 1;
+            n
+        };
+        let scenarios = files::embedded().scenarios;
+        let mut surroundings = || Surroundings::fixed(5);
+        server::server(&mut servers, &scenarios, &options, &mut surroundings, &mut random, interrupted).await
+    })
+}
+
+fn well(results: &Results) {
+    let summary = Summary::of(results);
+    let text = report::terminal(results, &summary, false, &Style::default());
+    assert_eq!(results.troubles, [], "{text}");
+    for played in &results.played {
+        assert!(played.judgement.verdict <= Verdict::NotExercised, "{}\n{text}", played.name());
+    }
+    assert_eq!(report::exit_code(results, &summary, false), 0, "{text}");
+}
+
+#[test]
+fn a_server_with_tools_alone_is_well() {
+    let results = run(Revision::DEFAULT, &["resources", "prompts", "logging", "completions", "tasks"]);
+    well(&results);
+    assert!(results.played.iter().any(|p| p.scenario == "pagination/every-page#tools-list"));
+    let reason = "the server does not declare the capability prompts";
+    assert!(results.skipped.iter().any(|s| s.scenario == "pagination/every-page#prompts-list" && s.reason == reason));
+}
+
+#[test]
+fn a_server_with_nothing_is_asked_nothing() {
+    let results = run(Revision::DEFAULT, &["tools", "resources", "prompts", "logging", "completions", "tasks"]);
+    well(&results);
+    assert!(results.played.iter().all(|p| p.scenario.starts_with("base/")));
+}
+
+#[test]
+fn every_older_revision_is_played() {
+    for revision in Revision::ALL.into_iter().filter(|r| *r < Revision::DEFAULT) {
+        let results = run(revision, &[]);
+        well(&results);
+        assert!(results.played.iter().any(|p| p.scenario == "tools/list-and-call"), "{revision}");
+        let http = results.played.iter().any(|p| p.trace.header.transport == Transport::Http);
+        assert_eq!(http, revision >= Revision::V2025_03_26, "Streamable HTTP came with 2025-03-26");
+    }
+}
