@@ -17,10 +17,11 @@ use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 use tokio::sync::watch;
 
-/// The id of the ping after which nothing more can come.
-const FENCE: &str = "fence";
 /// How many bytes of the other party's messages a play may bring.
 const MOST_BYTES: usize = 32 << 20;
+
+/// The id of the ping after which nothing more can come.
+const FENCE: &str = "fence";
 
 /// Plays a scenario with the party that is ours on this end of the link, and gives the events. `interrupted` turns true
 /// when the user wants to stop.
@@ -40,10 +41,10 @@ pub async fn play(play: &Play, engine: &mut dyn Engine, link: Link, interrupted:
         answers: Answers::default(),
         session: SessionKey(0),
         gone: None,
+        bytes: 0,
         open: BTreeSet::new(),
         fenced: None,
         fence_answered: false,
-        bytes: 0,
         application_done: false,
         interrupted,
     };
@@ -72,13 +73,13 @@ struct Stage<'a> {
     answers: Answers,
     session: SessionKey,
     gone: Option<EndReason>,
+    /// What came of the other party.
+    bytes: usize,
     /// The streams of answers that are open (HTTP).
     open: BTreeSet<StreamId>,
     /// Until when the fence is waited for.
     fenced: Option<Duration>,
     fence_answered: bool,
-    /// What came of the other party.
-    bytes: usize,
     application_done: bool,
     interrupted: watch::Receiver<bool>,
 }

@@ -176,7 +176,8 @@ pub(crate) fn beginning(bytes: &[u8]) -> &[u8] {
 impl Default for Bounds {
     fn default() -> Self {
         Bounds {
-            message: 8 << 20,
+            // large for a tool, and several copies of it still fit into little memory
+            message: 4 << 20,
             events: 1024,
             waiting: 4 << 20,
             unsent: 64 << 20,

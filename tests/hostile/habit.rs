@@ -31,6 +31,7 @@ pub(crate) fn reply(habit: &str, message: &Value, nth: u32) -> Reply {
     match habit {
         "never answers" => Reply::Silence,
         "hangs after initialize" if !opened => Reply::Silence,
+        "hangs from the fourth message" if nth >= 4 => Reply::Silence,
         "hangs on a call" | "stubborn and hung" if called => Reply::Silence,
         "another revision" if opened => {
             let mut answer = honest(message).unwrap_or_default();

@@ -92,6 +92,7 @@ pub(crate) fn rows() -> Vec<Row> {
         row(Web("never answers"), 4, &["it did not answer `initialize` within"]).whole(),
         row(Pipes("hangs after initialize"), 1, &["it did not answer `tools/list` within"]).whole(),
         row(Web("hangs after initialize"), 1, &["it did not answer `tools/list` within"]).whole(),
+        row(Web("hangs from the fourth message"), 1, &["it was given up"]).whole().within(25),
         row(Pipes("hangs on a call"), 1, &["the server is at fault"]),
         row(Web("hangs on a call"), 1, &["the server is at fault"]),
         row(Pipes("stubborn and hung"), 1, &["the server is at fault"]),
@@ -118,7 +119,8 @@ pub(crate) fn rows() -> Vec<Row> {
         row(Web("invalid JSON"), 1, &["the server is at fault"]),
         // what floods
         row(Web("comments for ever"), 1, &["the server is at fault"]),
-        row(Web("a flood of comments"), 1, &["the server is at fault", "no more was read"]).memory(100),
+        // a comment of a few bytes is an event of a few hundred
+        row(Web("a flood of comments"), 1, &["the server is at fault", "no more was read"]).memory(160),
         row(Web("headers for ever"), 1, &["the server is at fault"]).memory(50),
         row(Pipes("100 MB"), 1, &["the server is at fault", "the bound is"]).memory(50),
         row(Web("100 MB"), 1, &["the server is at fault", "the bound is"]).memory(50),
