@@ -443,6 +443,11 @@ impl Desk<'_> {
     }
 }
 
+/// Is a place of a message inside another, or the same one?
+fn within(place: &str, other: &str) -> bool {
+    place.strip_prefix(other).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
 /// The verdict of breaking something of that level.
 fn severity(level: Level) -> Verdict {
     match level {
