@@ -240,7 +240,7 @@ fn help_of_every_subcommand() {
 
 #[test]
 fn list_shows_what_is_chosen() {
-    let came = run(&["list", "--scenario", "tasks"]);
+    let came = run(&["list", "--scenario", "tasks/unknown-ids"]);
     assert_eq!((came.code, came.err.as_str()), (0, ""));
     insta::assert_snapshot!("list", came.out);
     let all = run(&["list"]);

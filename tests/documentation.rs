@@ -91,7 +91,7 @@ fn masked(line: &str) -> String {
     static VARIABLE: LazyLock<Regex> = LazyLock::new(|| {
         let id = r"\b[0-9a-f]{32}\b|\b[0-9a-f]{8}…";
         let time = r"\d{4}-\d{2}-\d{2}T[0-9:.]+Z";
-        let count = r"\b\d+ (?:proven|requirements proven|of them)|\bevent \d+|^ +[!✗]? *\d+ +[├│◆]";
+        let count = r"\b\d+ (?:proven|requirements proven|of them|others)|\bevent \d+|^ +[!✗]? *\d+ +[├│◆]";
         Regex::new(&format!(r"{id}|{time}|127\.0\.0\.1:\d+|{count}")).unwrap()
     });
     VARIABLE.replace_all(line.trim_end(), "~").into_owned()

@@ -37,7 +37,12 @@ pub fn exit_code(results: &Results, summary: &Summary, strict: bool) -> u8 {
     if !results.unkept.is_empty() {
         codes.push(PEER);
     }
-    if !results.troubles.is_empty() || results.interrupted {
+    codes.extend(results.troubles.iter().map(|trouble| match trouble.blame {
+        Blame::Client | Blame::Server => PEER,
+        Blame::Harness | Blame::Scenario => DEFECT,
+        Blame::Environment => ENVIRONMENT,
+    }));
+    if results.interrupted {
         codes.push(ENVIRONMENT);
     }
     if summary.proven() == 0 {

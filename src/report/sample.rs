@@ -433,6 +433,7 @@ pub(crate) fn troubled() -> Results {
         what: "`node dist/server.js --port 41233` did not listen within 20s; start it by hand and see what it says"
             .into(),
         stderr: Some("Error: Cannot find module 'express'\n    at Module._resolveFilename\n".into()),
+        blame: Blame::Environment,
     });
     results.unkept.push("tasks.cancel: claimed for task-server, not declared by the server".into());
     results

@@ -269,7 +269,7 @@ fn skipped(page: &mut Page, results: &Results, style: &Style) {
 fn troubles(page: &mut Page, results: &Results) {
     for trouble in &results.troubles {
         page.blank();
-        let verdict = Verdict::Error;
+        let verdict = trouble.verdict();
         page.pieces(
             0,
             &[

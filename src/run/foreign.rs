@@ -2,6 +2,7 @@
 //! session.
 
 use super::server::{Closed, Servers};
+use crate::judge::finding::Blame;
 use crate::peer::config::ServerSpec;
 use crate::peer::process::{Ladder, Process};
 use crate::peer::start::{self, ServerProcess, StartError};
@@ -35,7 +36,7 @@ impl Foreign {
 }
 
 fn closed(e: &StartError) -> Closed {
-    Closed { what: e.to_string(), stderr: e.stderr().map(str::to_owned) }
+    Closed { what: e.to_string(), stderr: e.stderr().map(str::to_owned), blame: Blame::Environment }
 }
 
 impl Servers for Foreign {

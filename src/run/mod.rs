@@ -13,7 +13,8 @@ pub mod traces;
 
 pub use summary::Summary;
 
-use crate::judge::Judgement;
+use crate::judge::finding::Blame;
+use crate::judge::{Judgement, Verdict};
 use crate::spec::Revision;
 use crate::trace::{Seat, Trace, Transport};
 
@@ -82,6 +83,19 @@ pub struct Trouble {
     pub what: String,
     /// What the peer wrote on its standard error.
     pub stderr: Option<String>,
+    /// Whose fault that is: the environment's, or the peer's once it had answered well.
+    pub blame: Blame,
+}
+
+impl Trouble {
+    /// A failure of the peer, or an error of something else.
+    #[must_use]
+    pub fn verdict(&self) -> Verdict {
+        match self.blame {
+            Blame::Client | Blame::Server => Verdict::Fail,
+            Blame::Environment | Blame::Harness | Blame::Scenario => Verdict::Error,
+        }
+    }
 }
 
 /// All that came of a run against one peer.

@@ -4,6 +4,7 @@ use super::pair::{client_of, header};
 use super::survey::{self, Offer};
 use super::{Played, Results, Skipped, Trouble};
 use crate::judge;
+use crate::judge::finding::Blame;
 use crate::reference::Surroundings;
 use crate::scenario::exchange::Patience;
 use crate::scenario::plan::Plan;
@@ -11,6 +12,7 @@ use crate::scenario::{Scenario, binding, seats};
 use crate::seat::{Play, own};
 use crate::spec::Revision;
 use crate::spec::catalogue::Catalogue;
+use crate::trace::event::{Body, EndReason};
 use crate::trace::{Seat, Trace, Transport};
 use crate::transport::Link;
 use crate::wire::Party;
@@ -20,6 +22,9 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
 
+/// After so many plays in which nothing at all came of a server it is given up, though it still says what it offers.
+const MOST_SILENT: usize = 8;
+
 /// A server that could not be opened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Closed {
@@ -27,6 +32,8 @@ pub struct Closed {
     pub what: String,
     /// What it wrote on its standard error.
     pub stderr: Option<String>,
+    /// Whose fault that is.
+    pub blame: Blame,
 }
 
 /// A server under test, which can be connected to again and again.
@@ -105,14 +112,24 @@ pub async fn server<S: Servers>(
             Ok(Some(offer)) => offer,
             Ok(None) => break,
             Err(closed) => {
-                results.troubles.push(Trouble { transport, what: closed.what, stderr: closed.stderr });
+                let reason = format!("the server could not be tested over {transport}");
+                for scenario in chosen.iter().filter(|s| s.transports.contains(&transport)) {
+                    results.skipped.push(skipped(scenario, transport, &reason));
+                }
+                results.troubles.push(trouble(transport, closed));
                 continue;
             }
         };
+        let mut silent = 0;
+        let mut given_up: Option<String> = None;
         results.unkept.extend(unkept(&offer, options, transport));
         for scenario in chosen.iter().filter(|s| s.transports.contains(&transport)) {
             if *interrupted.borrow() {
                 break;
+            }
+            if let Some(reason) = &given_up {
+                results.skipped.push(skipped(scenario, transport, reason));
+                continue;
             }
             let Some(scenario) = ready(scenario, &offer, options, transport, &mut results) else { continue };
             let plan = Arc::new(Plan::new(Arc::new(scenario), transport));
@@ -127,12 +144,47 @@ pub async fn server<S: Servers>(
                     cap: Duration::from_secs(60),
                     most_events: 10_000,
                 };
-                match one(servers, &play, options, surroundings(), interrupted.clone()).await {
-                    Ok(played) => results.played.push(played),
-                    Err(closed) => {
-                        results.troubles.push(Trouble { transport, what: closed.what, stderr: closed.stderr })
+                let closed = match one(servers, &play, options, surroundings(), interrupted.clone()).await {
+                    Ok(played) => {
+                        let silence = is_silent(&played.trace);
+                        results.played.push(played);
+                        if !silence {
+                            continue;
+                        }
+                        None
                     }
-                }
+                    Err(closed) => {
+                        results.skipped.push(skipped(plan.scenario(), transport, &closed.what));
+                        Some(closed)
+                    }
+                };
+                // one that still says what it offers is only silent about this scenario
+                silent += 1;
+                let closed = match survey_of(servers, transport, options.revision, interrupted.clone()).await {
+                    Ok(None) => break,
+                    Ok(Some(_)) if silent < MOST_SILENT => {
+                        results.troubles.extend(closed.map(|closed| trouble(transport, closed)));
+                        continue;
+                    }
+                    Ok(Some(_)) => Closed {
+                        what: format!("it said nothing at all in {silent} plays"),
+                        stderr: servers.stderr(),
+                        blame: Blame::Server,
+                    },
+                    // it did answer before
+                    Err(closed) => Closed { blame: Blame::Server, ..closed },
+                };
+                given_up = Some(format!("the server was given up over {transport}: {}", closed.what));
+                results.troubles.push(trouble(transport, closed));
+                break;
+            }
+        }
+        // how many are left is known at the end
+        if given_up.is_some() {
+            let left = |s: &&Skipped| s.transport == transport && Some(&s.reason) == given_up.as_ref();
+            let left = results.skipped.iter().filter(left).count();
+            if let Some(trouble) = results.troubles.last_mut() {
+                trouble.what = format!("it was given up, and {left} scenarios were not played: {}", trouble.what);
             }
         }
     }
@@ -157,9 +209,25 @@ fn ready(
         Err(why) => Some(why),
     };
     let Some(reason) = reason else { return Some(scenario) };
-    let claims = Plan::new(Arc::new(scenario.clone()), transport).claims().map(|(_, p)| p.id.clone()).collect();
-    results.skipped.push(Skipped { scenario: scenario.id, transport, reason, claims });
+    results.skipped.push(skipped(&scenario, transport, &reason));
     None
+}
+
+/// That a scenario is not played, and why.
+fn skipped(scenario: &Scenario, transport: Transport, reason: &str) -> Skipped {
+    let claims = Plan::new(Arc::new(scenario.clone()), transport).claims().map(|(_, p)| p.id.clone()).collect();
+    Skipped { scenario: scenario.id.clone(), transport, reason: reason.to_owned(), claims }
+}
+
+fn trouble(transport: Transport, closed: Closed) -> Trouble {
+    Trouble { transport, what: closed.what, stderr: closed.stderr, blame: closed.blame }
+}
+
+/// Did a play end because nothing came of the server, but at most its answer to `initialize`?
+fn is_silent(trace: &Trace) -> bool {
+    let waited = matches!(trace.end(), Some(EndReason::Deadline | EndReason::NotStarted { .. }));
+    let of_server = |body: &Body| matches!(body, Body::Message { from: Party::Server, .. } | Body::Signal { .. });
+    waited && trace.events.iter().filter(|event| of_server(&event.body)).nth(1).is_none()
 }
 
 /// What it offers; `None` if the user interrupted before it said so.
@@ -180,7 +248,7 @@ async fn survey_of<S: Servers>(
         offer = survey::survey(link, revision) => offer.map(Some),
     };
     servers.close(held).await;
-    offer.map_err(|what| Closed { what, stderr: servers.stderr() })
+    offer.map_err(|failed| Closed { what: failed.what, stderr: servers.stderr(), blame: failed.blame })
 }
 
 async fn one<S: Servers>(

@@ -58,8 +58,8 @@ impl Summary {
         if !results.unkept.is_empty() {
             worst = worst.max(Verdict::Fail);
         }
-        if !results.troubles.is_empty() {
-            worst = Verdict::Error;
+        for trouble in &results.troubles {
+            worst = worst.max(trouble.verdict());
         }
         let proven = requirements.values().any(|v| *v == Verdict::Pass);
         if !proven && worst == Verdict::Pass {

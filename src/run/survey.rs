@@ -1,12 +1,14 @@
 //! What a server offers, asked before anything is played against it: capabilities, tools, prompts, resources, session.
 
+use crate::judge::finding::Blame;
 use crate::reference::{Route, SessionKey, client};
 use crate::scenario::Scenario;
 use crate::scenario::model::{Needed, StepBody, Verb, each_step};
+use crate::seat::refusal;
 use crate::spec::methods::Need;
 use crate::spec::{Revision, methods};
-use crate::trace::Transport;
 use crate::trace::event::{Body, StreamId};
+use crate::trace::{Closing, Transport};
 use crate::transport::{Link, LinkWhat, Order, SendOrder};
 use crate::wire::json::Limits;
 use crate::wire::message::{self, Kind};
@@ -18,7 +20,9 @@ use std::time::Duration;
 
 /// How long one answer may take.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// How long a process whose input broke may take to say why.
+/// How long the acceptance of `notifications/initialized` is waited for.
+const ACCEPTANCE: Duration = Duration::from_secs(3);
+/// How long the end of a program is waited for when one of its pipes has broken: it says more than the pipe does.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 /// At most so many pages of a list are read.
 const MOST_PAGES: usize = 100;
@@ -94,13 +98,25 @@ impl Offer {
     }
 }
 
+/// Why it is not known what a server offers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failed {
+    /// What went wrong, in one sentence.
+    pub what: String,
+    /// The server, once it has answered `initialize` well; the environment before that.
+    pub blame: Blame,
+}
+
 /// Asks a server what it offers, in a session of its own.
 ///
 /// # Errors
-/// What went wrong, in one sentence.
-pub async fn survey(mut link: Link, revision: Revision) -> Result<Offer, String> {
-    let mut asker = Asker { link: &mut link, next: 0, trips: BTreeMap::new(), session: false, how_gone: None };
+/// What went wrong, and whose fault that is.
+pub async fn survey(mut link: Link, revision: Revision) -> Result<Offer, Failed> {
+    let mut asker =
+        Asker { link: &mut link, next: 0, trips: BTreeMap::new(), session: false, opened: false, how_gone: None };
     let offer = asker.survey(revision).await;
+    let blame = if asker.opened { Blame::Server } else { Blame::Environment };
+    let offer = offer.map_err(|what| Failed { what, blame });
     if link.transport() == Transport::Http {
         link.order(Order::Delete { session: SessionKey(0), headers: Vec::new(), step: None });
     }
@@ -114,6 +130,7 @@ struct Asker<'a> {
     next: i64,
     trips: BTreeMap<StreamId, u32>,
     session: bool,
+    opened: bool,
     how_gone: Option<String>,
 }
 
@@ -127,6 +144,16 @@ impl Asker<'_> {
         let result = self.ask("initialize", params).await?;
         let version = result.get("protocolVersion").and_then(Value::as_str);
         let version = version.ok_or("its answer to `initialize` has no protocolVersion")?.to_owned();
+        if version != revision.as_str() {
+            // data of a peer: of a revision that is none, not everything need be shown
+            let shown: String = version.chars().take(40).collect();
+            let advice = match Revision::ALL.into_iter().find(|known| known.as_str() == version) {
+                Some(known) => format!("; to test it with that one, add --revision {known}"),
+                None => ", which is not known here".to_owned(),
+            };
+            return Err(format!("it was asked for revision {revision} and speaks {shown}{advice}"));
+        }
+        self.opened = true;
         self.link.order(Order::Version { session: SessionKey(0), version: version.clone() });
         self.say(&message::notification("notifications/initialized", None));
         if self.link.transport() == Transport::Http {
@@ -190,38 +217,36 @@ impl Asker<'_> {
             }
         };
         // a server that never accepts it shows that in the plays
-        let _ = tokio::time::timeout(PATIENCE, waited).await;
+        let _ = tokio::time::timeout(ACCEPTANCE, waited).await;
     }
 
     async fn ask(&mut self, method: &str, params: Value) -> Result<Value, String> {
         self.next += 1;
         let id = Id::Integer(self.next);
-        let stdio = self.link.transport() == Transport::Stdio;
         self.say(&message::request(&id, method, Some(params)));
+        // over HTTP only what happens to its own round trip says something about the request
+        let own = self.trips.values().max().copied();
         let mut deadline = tokio::time::Instant::now() + PATIENCE;
-        let mut broken: Option<String> = None;
         loop {
-            let event = match (tokio::time::timeout_at(deadline, self.link.next()).await, &broken) {
-                (Ok(Some(event)), _) => event,
-                (Err(_), None) => {
-                    return Err(format!("it did not answer `{method}` within {} s", PATIENCE.as_secs()));
-                }
-                (Ok(None) | Err(_), broken) => {
-                    let how = self.how_gone.take();
-                    let how = how.or_else(|| broken.as_ref().map(|why| format!("the connection broke ({why})")));
-                    let how = how.unwrap_or_else(|| "it closed the connection".to_owned());
-                    return Err(format!("{how} before it answered `{method}`"));
-                }
+            let Ok(event) = tokio::time::timeout_at(deadline, self.link.next()).await else {
+                return Err(match self.how_gone.take() {
+                    Some(how) => format!("{how} before it answered `{method}`"),
+                    None => format!("it did not answer `{method}` within {} s", PATIENCE.as_secs()),
+                });
+            };
+            let Some(event) = event else {
+                let how = self.how_gone.take().unwrap_or_else(|| "it closed the connection".to_owned());
+                return Err(format!("{how} before it answered `{method}`"));
             };
             let LinkWhat::Record(body) = event.what else { continue };
             match body {
-                Body::HttpResponse { status, headers, body, .. } => {
+                Body::StreamOpened { stream, round_trip: Some(trip), .. } => drop(self.trips.insert(stream, trip)),
+                Body::HttpResponse { round_trip, status, headers, body } if own == Some(round_trip) => {
                     self.session |= headers.iter().any(|(n, _)| n.eq_ignore_ascii_case("mcp-session-id"));
-                    if status >= 300 {
-                        let text = body.map(|b| String::from_utf8_lossy(&b.bytes()).into_owned()).unwrap_or_default();
-                        let text: String = text.split_whitespace().collect::<Vec<_>>().join(" ");
-                        let text: String = text.chars().take(200).collect();
-                        return Err(format!("it answered `{method}` with HTTP {status} {text}"));
+                    // the head of a refusal may be followed by a message that says more
+                    if !refusal::is_mcp(status, &headers) && (body.is_some() || !refusal::is_json(&headers)) {
+                        let words = refusal::words(status, &headers, body.as_ref());
+                        return Err(format!("it answered `{method}` with {words}"));
                     }
                 }
                 Body::ProcessExited { code, signal, .. } => {
@@ -231,14 +256,25 @@ impl Asker<'_> {
                         (None, None) => "it exited".to_owned(),
                     });
                 }
-                // how a process ended, and what it wrote last, tells more than that nobody reads its input any more
-                Body::StreamClosed { how: crate::trace::Closing::Cut(why), .. } if stdio => {
-                    broken.get_or_insert(why);
-                    deadline = deadline.min(tokio::time::Instant::now() + LAST_WORDS);
+                Body::StreamClosed { stream, how, .. } => {
+                    let trip = self.trips.get(&stream).copied();
+                    let how = match how {
+                        Closing::Cut(why) => format!("the connection broke ({why})"),
+                        Closing::Bound(what) => return Err(format!("in place of an answer to `{method}` came {what}")),
+                        // on stdio the program's end follows, and the end of the link
+                        Closing::Clean => continue,
+                    };
+                    match (self.link.transport(), trip == own) {
+                        (Transport::Http, true) => return Err(format!("{how} before it answered `{method}`")),
+                        (Transport::Http, false) => {}
+                        (Transport::Stdio, _) => {
+                            deadline = deadline.min(tokio::time::Instant::now() + LAST_WORDS);
+                            self.how_gone.get_or_insert(how);
+                        }
+                    }
                 }
-                Body::StreamClosed { how: crate::trace::Closing::Cut(why), .. } => {
-                    return Err(format!("the connection broke before it answered `{method}`: {why}"));
-                }
+                // what was too long is told with the end of its stream
+                Body::Message { cut_from: Some(_), .. } => {}
                 Body::Message { from: Party::Server, text, .. } => {
                     let message = Message::read(Bytes::from(text.bytes()), &Limits::default());
                     match message.kind() {

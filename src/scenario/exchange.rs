@@ -242,6 +242,11 @@ impl Exchange {
                 None
             }
             Body::StreamClosed { stream, by, how } => {
+                if let (Closing::Bound(what), Some(by)) = (how, by) {
+                    // of what was too long there is a beginning, which says less, or nothing
+                    let shown = self.last_event.as_ref().map_or(event.seq, |(seq, ..)| *seq);
+                    self.last_event = Some((shown, by.other(), format!("one that was cut off, {what}")));
+                }
                 let trip = self.streams.get_mut(stream).and_then(|s| {
                     s.closed = true;
                     s.trip

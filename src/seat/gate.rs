@@ -1,6 +1,7 @@
 //! The order that a client over HTTP has to keep at the beginning: nothing after `notifications/initialized` before it is
 //! accepted.
 
+use super::refusal;
 use crate::trace::event::{Body, StreamId};
 use crate::wire::json::Limits;
 use crate::wire::{Message, Party};
@@ -76,14 +77,9 @@ impl Gate {
                     self.unaccepted = None;
                     return Noted::Nothing;
                 }
-                let content = headers.iter().find(|(n, _)| n.eq_ignore_ascii_case("content-type"));
-                let content = content.map_or("no content type", |(_, v)| v.as_str());
-                let mcp = *status < 300 && (content.contains("json") || content.contains("event-stream"));
-                if self.initialize == Some(*round_trip) && !mcp {
-                    let text = body.as_ref().map(|b| String::from_utf8_lossy(&b.bytes()).into_owned());
-                    let words: Vec<String> = text.unwrap_or_default().split_whitespace().map(str::to_owned).collect();
-                    let text: String = words.join(" ").chars().take(200).collect();
-                    return Noted::NoServer(format!("it answered `initialize` with HTTP {status}, {content}: {text}"));
+                if self.initialize == Some(*round_trip) && !refusal::is_mcp(*status, headers) {
+                    let words = refusal::words(*status, headers, body.as_ref());
+                    return Noted::NoServer(format!("it answered `initialize` with {words}"));
                 }
             }
             _ => {}

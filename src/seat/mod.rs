@@ -6,6 +6,7 @@ mod gate;
 pub mod host;
 pub mod own;
 pub mod recorder;
+pub(crate) mod refusal;
 pub mod watch;
 
 pub use recorder::Recorder;

@@ -17,6 +17,9 @@ use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 use tokio::sync::watch;
 
+/// How many bytes of the other party's messages a play may bring.
+const MOST_BYTES: usize = 32 << 20;
+
 /// The id of the ping after which nothing more can come.
 const FENCE: &str = "fence";
 
@@ -38,6 +41,7 @@ pub async fn play(play: &Play, engine: &mut dyn Engine, link: Link, interrupted:
         answers: Answers::default(),
         session: SessionKey(0),
         gone: None,
+        bytes: 0,
         open: BTreeSet::new(),
         fenced: None,
         fence_answered: false,
@@ -69,6 +73,8 @@ struct Stage<'a> {
     answers: Answers,
     session: SessionKey,
     gone: Option<EndReason>,
+    /// What came of the other party.
+    bytes: usize,
     /// The streams of answers that are open (HTTP).
     open: BTreeSet<StreamId>,
     /// Until when the fence is waited for.
@@ -129,7 +135,12 @@ impl Stage<'_> {
                 Ok(None) => {}
                 Err(reason) => return reason,
             }
-            if now >= self.play.cap || self.recorder.len() >= self.play.most_events {
+            if self.recorder.len() >= self.play.most_events || self.bytes > MOST_BYTES {
+                let how =
+                    format!("{} events with {} bytes came, and no more was read", self.recorder.len(), self.bytes);
+                return EndReason::Gone { party: self.ours.other(), how };
+            }
+            if now >= self.play.cap {
                 return EndReason::Deadline;
             }
             let exchange = self.recorder.exchange();
@@ -346,6 +357,9 @@ impl Stage<'_> {
             self.engine.lost(now, session, &request);
         }
         let Body::Message { from, text, .. } = &body else { return };
+        if *from != self.ours {
+            self.bytes += text.bytes().len();
+        }
         let Some(session) = event.session else { return };
         let message = Message::read(Bytes::from(text.bytes()), &Limits::default());
         if *from == self.ours {

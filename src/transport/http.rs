@@ -174,7 +174,7 @@ pub(crate) fn item(stream: StreamId, item: Item) -> (Body, Option<String>) {
         Item::Event(event) => {
             let cut_from = event.cut().then_some(event.data_length);
             let exceeded = cut_from.map(|length| format!("an event with {length} bytes of data"));
-            let text = Text::of(&event.data);
+            let text = Text::of(if event.cut() { super::beginning(&event.data) } else { &event.data });
             let (from, event_id) = (Party::Server, event.id);
             let body = Body::Message { stream, from, text, event_id, step: None, breaks: Vec::new(), cut_from };
             return (body, exceeded);
@@ -283,7 +283,7 @@ impl Answer {
                 kept.extend_from_slice(chunk.get(..room).unwrap_or(chunk));
                 *length += chunk.len() as u64;
                 if chunk.len() > room {
-                    let mut body = message(*stream, Party::Server, kept, None);
+                    let mut body = message(*stream, Party::Server, super::beginning(kept), None);
                     if let Body::Message { cut_from, .. } = &mut body {
                         *cut_from = Some(*length);
                     }

@@ -149,7 +149,7 @@ pub enum Order {
 /// Bounds on what comes from outside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Bounds {
-    /// How much of one message is kept, in bytes. A longer one is cut and its stream closed.
+    /// How long one message may be, in bytes. Of a longer one the first [`BEGINNING`] are kept, and its stream is closed.
     pub message: usize,
     /// How many events may wait to be fetched; beyond that nothing more is read.
     pub events: usize,
@@ -165,12 +165,21 @@ pub struct Bounds {
     pub connections: usize,
 }
 
+/// So much is kept of a message that is too long, in bytes: to see what it was.
+pub const BEGINNING: usize = 64 << 10;
+
+/// The beginning of a message that is too long.
+pub(crate) fn beginning(bytes: &[u8]) -> &[u8] {
+    bytes.get(..BEGINNING).unwrap_or(bytes)
+}
+
 impl Default for Bounds {
     fn default() -> Self {
         Bounds {
-            message: 8 << 20,
+            // large for a tool, and several copies of it still fit into little memory
+            message: 4 << 20,
             events: 1024,
-            waiting: 32 << 20,
+            waiting: 4 << 20,
             unsent: 64 << 20,
             refusal: 4 << 10,
             head: 64 << 10,

@@ -245,6 +245,7 @@ pub(crate) fn message(stream: StreamId, from: Party, frame: &Frame) -> Body {
     // the line feed is the frame's; a carriage return is something that the sender put there
     let text = match (frame.ended_by, frame.cut()) {
         (EndedBy::CrLf, false) => Text::of(&[&frame.bytes[..], b"\r"].concat()),
+        (_, true) => Text::of(super::beginning(&frame.bytes)),
         _ => Text::of(&frame.bytes),
     };
     let cut_from = frame.cut().then_some(frame.length);

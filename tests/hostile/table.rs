@@ -1,0 +1,142 @@
+//! The table.
+
+use std::time::Duration;
+
+/// Where the server comes from.
+#[derive(Clone, Copy)]
+pub(crate) enum Peer {
+    /// A command line of its own.
+    Command(&'static str),
+    /// This program, with that habit, on its pipes.
+    Pipes(&'static str),
+    /// A listener of this test with that habit.
+    Web(&'static str),
+}
+
+/// One hostile server, and what comes of it.
+pub(crate) struct Row {
+    pub(crate) peer: Peer,
+    pub(crate) arguments: &'static [&'static str],
+    pub(crate) code: i32,
+    pub(crate) says: &'static [&'static str],
+    pub(crate) within: Duration,
+    /// The scenario reaches its outcome: what is wrong with the server does not keep the two from understanding each other.
+    pub(crate) understood: bool,
+    /// The most memory that the harness may need, in MiB.
+    pub(crate) memory: Option<u64>,
+}
+
+impl Row {
+    pub(crate) fn name(&self) -> String {
+        match self.peer {
+            Peer::Command(line) => format!("stdio: the command {line}"),
+            Peer::Pipes(habit) => format!("stdio: {habit}"),
+            Peer::Web(habit) => format!("http: {habit}"),
+        }
+    }
+
+    /// The whole set of scenarios in place of one.
+    fn whole(mut self) -> Row {
+        self.arguments = &[];
+        self
+    }
+
+    fn understood(mut self) -> Row {
+        self.understood = true;
+        self
+    }
+
+    fn within(mut self, seconds: u64) -> Row {
+        self.within = Duration::from_secs(seconds);
+        self
+    }
+
+    fn memory(mut self, most: u64) -> Row {
+        self.memory = Some(most);
+        self
+    }
+}
+
+fn row(peer: Peer, code: i32, says: &'static [&'static str]) -> Row {
+    let arguments = &["--scenario", "tools/list-and-call"];
+    Row { peer, arguments, code, says, within: Duration::from_secs(20), understood: false, memory: None }
+}
+
+/// The whole table.
+pub(crate) fn rows() -> Vec<Row> {
+    use Peer::{Command, Pipes, Web};
+    vec![
+        // what is no MCP server
+        row(Web("refuses"), 4, &["cannot connect"]),
+        row(Web("closes every connection"), 4, &["before it answered `initialize`"]),
+        row(Web("no HTTP"), 4, &["before it answered `initialize`"]),
+        row(Web("HTML"), 4, &["text/html"]),
+        row(Web("404"), 4, &["it answered `initialize` with HTTP 404"]),
+        row(Web("500"), 4, &["it answered `initialize` with HTTP 500"]),
+        row(Web("redirects"), 4, &["HTTP 301", "redirects to http://127.0.0.1:9/elsewhere", "not followed"]),
+        row(Web("wants a token"), 4, &["HTTP 401", "it wants a token (Bearer realm="]),
+        row(Web("another revision"), 4, &["1999-01-01"]),
+        row(Pipes("another revision"), 4, &["1999-01-01"]),
+        row(Pipes("an older revision"), 4, &["--revision 2025-06-18"]),
+        row(Pipes("an error to initialize"), 4, &["no luck"]),
+        row(Web("an error to initialize"), 4, &["no luck"]),
+        // what does not begin
+        row(Command("no-such-program --at-all"), 4, &["there is no program `no-such-program`"]),
+        row(Command("./no-such-file"), 4, &["there is no program ./no-such-file"]),
+        row(Pipes("exits at once"), 4, &["it exited with code 3", "I have no configuration"]),
+        row(Pipes("a banner"), 4, &["Welcome to the server"]),
+        row(Pipes("a banner with a brace"), 4, &["{starting}"]),
+        row(Pipes("invalid JSON at once"), 4, &["which is no JSON"]),
+        // what hangs: one deadline for the whole set
+        row(Pipes("never answers"), 4, &["it did not answer `initialize` within"]).whole(),
+        row(Web("never answers"), 4, &["it did not answer `initialize` within"]).whole(),
+        row(Pipes("hangs after initialize"), 1, &["it did not answer `tools/list` within"]).whole(),
+        row(Web("hangs after initialize"), 1, &["it did not answer `tools/list` within"]).whole(),
+        row(Web("hangs from the fourth message"), 1, &["it was given up"]).whole().within(25),
+        row(Pipes("hangs on a call"), 1, &["the server is at fault"]),
+        row(Web("hangs on a call"), 1, &["the server is at fault"]),
+        row(Pipes("stubborn and hung"), 1, &["the server is at fault"]),
+        // what is in order on the wire
+        row(Pipes("answers late"), 0, &[]).understood(),
+        row(Web("answers late"), 0, &[]).understood(),
+        row(Pipes("stubborn"), 0, &[]).understood(),
+        row(Pipes("leaves a grandchild"), 0, &[]).understood(),
+        row(Pipes("leaves a grandchild in a session of its own"), 0, &[]).understood(),
+        // what dies
+        row(Pipes("closes stdout"), 1, &["the server is at fault"]),
+        row(Pipes("dies at the fourth message"), 1, &["it exited with code 7"]),
+        row(Web("dies at the fourth message"), 1, &["it was given up"]).whole(),
+        row(Web("half an event"), 1, &["the server is at fault"]),
+        row(Web("a cut answer"), 1, &["the server is at fault"]),
+        row(Web("a stream without the answer"), 1, &["the server is at fault"]),
+        row(Web("500 to calls"), 1, &["the server is at fault"]),
+        // what lies
+        row(Pipes("a wrong id"), 1, &["somebody-else", "the server is at fault"]),
+        row(Web("a wrong id"), 1, &["somebody-else", "the server is at fault"]),
+        row(Pipes("answers twice"), 1, &["a second one"]).understood(),
+        row(Web("answers twice"), 1, &["a second one"]).understood(),
+        row(Pipes("invalid JSON"), 1, &["the server is at fault"]),
+        row(Web("invalid JSON"), 1, &["the server is at fault"]),
+        // what floods
+        row(Web("comments for ever"), 1, &["the server is at fault"]),
+        // a comment of a few bytes is an event of a few hundred
+        row(Web("a flood of comments"), 1, &["the server is at fault", "no more was read"]).memory(160),
+        row(Web("headers for ever"), 1, &["the server is at fault"]).memory(50),
+        row(Pipes("100 MB"), 1, &["the server is at fault", "the bound is"]).memory(50),
+        row(Web("100 MB"), 1, &["the server is at fault", "the bound is"]).memory(50),
+        row(Pipes("100 MB at once"), 4, &["bound"]).memory(50),
+        row(Web("100 MB at once"), 4, &["bound"]).memory(50),
+        row(Pipes("an endless line"), 1, &["the server is at fault", "the bound is"]).memory(50),
+        row(Web("an endless line"), 1, &["the server is at fault", "the bound is"]).memory(50),
+        row(Pipes("an endless line at once"), 4, &["bound"]).memory(50),
+        row(Web("an endless line at once"), 4, &["bound"]).memory(50),
+        // ten thousand events of each play are kept
+        row(Pipes("10,000 notifications"), 1, &["the server is at fault", "no more was read"]).memory(100).within(60),
+        row(Web("10,000 notifications"), 1, &["the server is at fault", "no more was read"]).memory(100).within(60),
+        row(Pipes("notifications for ever"), 1, &["the server is at fault", "no more was read"]).memory(100).within(60),
+        row(Web("notifications for ever"), 1, &["the server is at fault", "no more was read"]).memory(100).within(60),
+        row(Pipes("notifications for ever at once"), 4, &["it did not answer `initialize` within"]).memory(50),
+        row(Pipes("nesting"), 1, &["the server is at fault"]),
+        row(Web("nesting"), 1, &["the server is at fault"]),
+    ]
+}
