@@ -106,10 +106,14 @@ pub(super) fn run(arguments: Arguments) -> Result<u8, String> {
         screen::show(&report::known(&results, &applied, &style))?;
         if results.unkept.is_empty() {
             let before = code;
-            code = expected(code, &applied, arguments.strict);
+            code = expected(code, &applied, arguments.strict, !whole(&results));
             // the report above knows of no baseline
             if code != before {
-                let why = if code == 0 { "what is wrong is known" } else { "the baseline does not hold" };
+                let why = match code {
+                    0 => "what is wrong is known",
+                    1 => "the baseline does not hold",
+                    _ => "what is wrong is known, but the run is not whole",
+                };
                 screen::line(&format!("with the baseline: exit {code}: {why}"))?;
             }
         }
@@ -151,13 +155,21 @@ impl Expectations {
     }
 }
 
-/// The exit code in the light of the baseline: what is expected fails nothing, and an entry that no longer holds does.
-fn expected(code: u8, applied: &Applied, strict: bool) -> u8 {
+/// Was everything played, and to its end?
+fn whole(results: &Results) -> bool {
+    let open = results.played.iter().any(|p| p.judgement.verdict == Verdict::Inconclusive);
+    !open && results.troubles.is_empty() && !results.interrupted
+}
+
+/// The exit code in the light of the baseline: what is expected fails nothing, and an entry that no longer holds does. A run
+/// that is `cut` short is not well because the little it found is known.
+fn expected(code: u8, applied: &Applied, strict: bool, cut: bool) -> u8 {
     let worst = applied.verdict();
     match code {
-        0 | 1 if worst >= Verdict::Fail => 1,
-        0 | 1 if worst == Verdict::Warn && strict => 1,
-        0 | 1 => 0,
+        0 | 1 if worst >= Verdict::Fail => report::exit::PEER,
+        0 | 1 if worst == Verdict::Warn && strict => report::exit::PEER,
+        0 | 1 if cut => report::exit::ENVIRONMENT,
+        0 | 1 => report::exit::WELL,
         other => other,
     }
 }
@@ -256,4 +268,18 @@ fn write(arguments: &Arguments, results: &Results, summary: &Summary) -> Vec<Str
         wrong.extend(crate::run::traces::write(folder, results).err());
     }
     wrong
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_that_was_cut_short_is_not_well_because_what_it_found_is_known() {
+        let known = Applied::default();
+        assert_eq!(expected(1, &known, false, false), 0);
+        assert_eq!(expected(1, &known, false, true), 4);
+        assert_eq!(expected(4, &known, false, true), 4);
+        assert_eq!(expected(70, &known, false, false), 70);
+    }
 }

@@ -211,6 +211,9 @@ impl Plan {
             Some(Kind::Act(asked, _)) => match &asked.verb {
                 Verb::Requests { method } if method == label => method.clone(),
                 Verb::Requests { method } => format!("{method} ({label})"),
+                Verb::Sends { .. } => {
+                    format!("the bytes of step {} ({label})", target.map_or("", |t| &self.nodes[t].name))
+                }
                 _ => label.to_owned(),
             },
             _ => label.to_owned(),

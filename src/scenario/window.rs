@@ -43,7 +43,7 @@ impl Exchange {
                     event: occurrence.event,
                     party: occurrence.from,
                     pointer: String::new(),
-                    expected: format!("never that {}", plan.words(*forbidden)),
+                    expected: self.forbidden(*forbidden, &act.payload),
                     found,
                     span: plan.nodes[*forbidden].span,
                     proves: node.proves.iter().map(|p| p.id.clone()).collect(),
@@ -56,6 +56,13 @@ impl Exchange {
                 self.close_window(id, false);
             }
         }
+    }
+
+    /// What must not come, in words.
+    fn forbidden(&self, id: NodeId, payload: &super::model::Payload) -> String {
+        let with = self.describe_payload(payload);
+        let with = if with.is_empty() { with } else { format!(" with {with}") };
+        format!("that it does not come to this: {}{with}", self.plan.words(id))
     }
 
     pub(super) fn closing(&self) -> bool {

@@ -119,7 +119,14 @@ fn got(scene: &Scene<'_>, index: usize, said: &Said, request: &Said, asked: Opti
             said.round_trip.and_then(|r| scene.c.round_trips.get(&r)).and_then(|t| t.content_type.as_deref())
     {
         let id = "tasks.get.no-sse-upgrade";
-        notes.either(content == "application/json", id, index, "", "`application/json`", format!("`{content}`"));
+        notes.either(
+            content == "application/json",
+            id,
+            index,
+            "",
+            "a response with the content type `application/json`",
+            format!("`{content}`"),
+        );
     }
 }
 
