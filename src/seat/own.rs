@@ -92,14 +92,14 @@ enum Woken {
 
 impl Stage<'_> {
     async fn run(&mut self) -> EndReason {
+        for told in cast::told(&cast::application(self.play)) {
+            self.recorder.record(told);
+        }
         // what was there before we speak (a process that was started) stands in the record before what we say; who tells of
         // it may not have had its turn yet
         tokio::task::yield_now().await;
         while let Some(event) = self.ready().await {
             self.came(event);
-        }
-        for told in cast::told(&cast::application(self.play)) {
-            self.recorder.record(told);
         }
         if self.ours == Party::Client {
             let now = self.recorder.now();

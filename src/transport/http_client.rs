@@ -20,6 +20,9 @@ const RETRY: Duration = Duration::from_secs(1);
 /// So often it comes back for a stream on which nothing new has come.
 const ATTEMPTS: u32 = 5;
 
+/// So many events are kept of what comes while the link ends.
+const LAST_WORDS: usize = 1024;
+
 /// How long a connection may take to come about.
 const CONNECT: Duration = Duration::from_secs(10);
 
@@ -445,6 +448,8 @@ impl HttpClient {
         let deadline = Instant::now() + patience;
         while !self.trips.is_empty() {
             match tokio::time::timeout_at(deadline, self.next()).await {
+                // one that talks on and on while we leave is not written down
+                Ok(Some(event)) if events.len() >= LAST_WORDS && !is_end(&event) => {}
                 Ok(Some(event)) => events.push(event),
                 Ok(None) | Err(_) => break,
             }
@@ -460,6 +465,10 @@ impl HttpClient {
         }
         events
     }
+}
+
+fn is_end(event: &LinkEvent) -> bool {
+    matches!(event.what, LinkWhat::SessionClosed | LinkWhat::Record(Body::StreamClosed { .. }))
 }
 
 /// One request and its answer, on a connection of its own.

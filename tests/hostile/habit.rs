@@ -74,6 +74,7 @@ pub(crate) fn reply(habit: &str, message: &Value, nth: u32) -> Reply {
             );
             Reply::Says(vec![text.into_bytes()])
         }
+        "dies at a call" if called => Reply::Dies,
         "dies at the fourth message" if nth >= 4 => Reply::Dies,
         _ => Reply::Honest,
     }
