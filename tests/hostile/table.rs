@@ -121,8 +121,7 @@ pub(crate) fn rows() -> Vec<Row> {
         row(Web("invalid JSON"), 1, &["the server is at fault"]),
         // what floods
         row(Web("comments for ever"), 1, &["the server is at fault"]),
-        // a comment of a few bytes is an event of a few hundred
-        row(Web("a flood of comments"), 1, &["the server is at fault", "no more was read"]).memory(160),
+        row(Web("a flood of comments"), 1, &["the server is at fault", "no more was read"]).memory(50),
         row(Web("headers for ever"), 1, &["the server is at fault"]).memory(50),
         row(Pipes("100 MB"), 1, &["the server is at fault", "the bound is"]).memory(50),
         row(Web("100 MB"), 1, &["the server is at fault", "the bound is"]).memory(50),
