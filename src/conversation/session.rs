@@ -231,7 +231,7 @@ impl Register {
     pub(super) fn known(&self, number: u32, trip: &RoundTrip) -> Option<usize> {
         match trip.session_sent.as_ref().or(trip.session_given.as_ref()) {
             Some(name) => self.named.get(name).copied(),
-            None => self.trips.get(&number).copied().or(self.anonymous),
+            None => self.trips.get(&number).copied().or(self.anonymous).or(self.sessions.len().checked_sub(1)),
         }
     }
 
@@ -251,6 +251,11 @@ impl Register {
         }
         if let Some(index) = number.and_then(|n| self.trips.get(&n)) {
             return *index;
+        }
+        // a client that leaves its session id out is in its session all the same
+        let last = self.sessions.len().checked_sub(1).filter(|_| !initialize && self.transport == Transport::Http);
+        if let (Some(index), None) = (last, self.anonymous) {
+            return index;
         }
         let index = match self.anonymous {
             Some(index) => {

@@ -281,6 +281,7 @@ fn http() -> Trace {
     t.client(result(n(1), json!({"action": "decline", "_meta": meta("h1")})));
     t.respond(202, "text/plain", None);
     t.on(stream, result(n(5), json!({"content": content("Done"), "_meta": meta("h1")})));
+    t.close(stream);
     t.client(request(n(6), "tools/call", json!({"name": "both"})));
     t.server(result(n(6), json!({"content": content("Done")})));
     // the last poll shows that everything before it was received
