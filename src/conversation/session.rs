@@ -7,7 +7,7 @@ use serde_json::Value;
 use std::collections::{BTreeMap, HashMap};
 
 /// One session: one connection over stdio, one session id over HTTP. Round trips without a session id make a session of their
-/// own, a new one with every `initialize`.
+/// own for each client, a new one with every `initialize`.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Session {
     /// The `Mcp-Session-Id`, if the server gave one.
@@ -80,6 +80,8 @@ pub struct RoundTrip {
     pub content_type: Option<String>,
     /// Was there an `Authorization` header?
     pub authorized: bool,
+    /// Which of several clients of ours sent it; `None` for the first.
+    pub client: Option<String>,
 }
 
 fn header<'a>(headers: &'a [(String, String)], name: &str) -> Option<&'a str> {
@@ -100,8 +102,9 @@ pub(super) fn survey(events: &[Event]) -> (BTreeMap<u32, RoundTrip>, BTreeMap<St
                     s.closed.get_or_insert((event.seq, how.clone()));
                 }
             }
-            Body::HttpRequest { round_trip, method, headers, .. } => {
+            Body::HttpRequest { round_trip, method, headers, client, .. } => {
                 let trip = trips.entry(*round_trip).or_default();
+                trip.client.clone_from(client);
                 trip.method.clone_from(method);
                 trip.request = Some(event.seq);
                 trip.session_sent = header(headers, "mcp-session-id").map(str::to_owned);
@@ -126,7 +129,8 @@ pub(super) fn survey(events: &[Event]) -> (BTreeMap<u32, RoundTrip>, BTreeMap<St
 pub(super) struct Register {
     transport: Transport,
     named: HashMap<String, usize>,
-    anonymous: Option<usize>,
+    /// By client: the latest session without an id.
+    anonymous: HashMap<Option<String>, usize>,
     /// A round trip without a session id stays in the session it was first put into.
     trips: HashMap<u32, usize>,
     pub(super) sessions: Vec<Session>,
@@ -134,7 +138,13 @@ pub(super) struct Register {
 
 impl Register {
     pub(super) fn new(transport: Transport) -> Register {
-        Register { transport, named: HashMap::new(), anonymous: None, trips: HashMap::new(), sessions: Vec::new() }
+        Register {
+            transport,
+            named: HashMap::new(),
+            anonymous: HashMap::new(),
+            trips: HashMap::new(),
+            sessions: Vec::new(),
+        }
     }
 
     fn add(&mut self, id: Option<String>) -> usize {
@@ -159,14 +169,15 @@ impl Register {
         if let Some(index) = number.and_then(|n| self.trips.get(&n)) {
             return *index;
         }
-        let index = match self.anonymous {
+        let client = trip.and_then(|t| t.client.clone());
+        let index = match self.anonymous.get(&client).copied() {
             Some(index) => {
                 let begun = self.sessions.get(index).is_some_and(|s| s.initialize.is_some());
                 if self.transport == Transport::Http && initialize && begun { self.add(None) } else { index }
             }
             None => self.add(None),
         };
-        self.anonymous = Some(index);
+        self.anonymous.insert(client, index);
         if let Some(number) = number {
             self.trips.insert(number, index);
         }
