@@ -80,6 +80,7 @@ pub(super) struct StreamState {
 pub(super) struct TripState {
     pub(super) status: Option<u16>,
     pub(super) request_headers: Vec<(String, String)>,
+    pub(super) response_headers: Vec<(String, String)>,
     pub(super) response_body: Option<Value>,
     pub(super) last_id: Option<String>,
     pub(super) retry: Option<u64>,
@@ -148,7 +149,7 @@ impl Exchange {
             patience,
             now: Duration::ZERO,
             progress_at: Duration::ZERO,
-            ready: revision.era() == Era::Modern,
+            ready: revision.era() == Era::Modern || plan.greets(),
             scripted: 0,
             choices: choices.to_vec(),
             kept: Vec::new(),
@@ -263,6 +264,7 @@ impl Exchange {
             Body::HttpResponse { round_trip, status, headers, body } => {
                 let trip = self.trips.entry(*round_trip).or_default();
                 trip.status = Some(*status);
+                trip.response_headers.clone_from(headers);
                 trip.response_body = body.as_ref().map(|b| String::from_utf8_lossy(&b.bytes()).into_owned().into());
                 // a type of nothing is no content: some servers name one all the same
                 let header = |name: &str| headers.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, v)| v);
