@@ -4,6 +4,7 @@
 //! says what is sent instead. The same code alters a live party and a stored trace.
 
 pub mod edit;
+pub mod library;
 pub mod replay;
 
 use crate::wire::{Id, Kind, Message, Party};
@@ -39,6 +40,9 @@ pub struct Fault {
     /// Where the finding must point, if not at the first message that was changed.
     #[serde(default)]
     pub at: Option<Trigger>,
+    /// Why only a stored trace can be altered with it, and no party that is alive.
+    #[serde(default)]
+    pub stored_only: Option<String>,
     #[serde(skip)]
     state: State,
 }

@@ -2,6 +2,7 @@
 
 mod answers;
 pub mod cast;
+pub mod deviation;
 mod gate;
 pub mod host;
 pub mod own;
