@@ -28,7 +28,12 @@ impl Conversation {
             round_trips,
             streams,
             tasks: Vec::new(),
-            ended_at: events.last().map_or(0, |e| e.at),
+            ended_at: events
+                .iter()
+                .rev()
+                .find(|e| matches!(e.body, Body::End { .. }))
+                .or(events.last())
+                .map_or(0, |e| e.at),
             exits: events
                 .iter()
                 .filter_map(|e| match &e.body {

@@ -143,6 +143,7 @@ impl Sample {
                     target: "/mcp".into(),
                     headers,
                     step: None,
+                    client: None,
                 });
                 let value: Value = serde_json::from_str(text).unwrap_or_default();
                 if let (Some(id), true) = (value.get("id"), value.get("method").is_some()) {
@@ -173,7 +174,7 @@ impl Sample {
         let mut headers = self.headers(accept);
         headers.extend(more.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
         let (method, target) = (method.to_owned(), "/mcp".to_owned());
-        self.push(Body::HttpRequest { round_trip, method, target, headers, step: None });
+        self.push(Body::HttpRequest { round_trip, method, target, headers, step: None, client: None });
         round_trip
     }
 
@@ -234,7 +235,14 @@ impl Sample {
         let round_trip = self.trips;
         self.trips += 1;
         let headers = self.headers("text/event-stream");
-        self.push(Body::HttpRequest { round_trip, method: "GET".into(), target: "/mcp".into(), headers, step: None });
+        self.push(Body::HttpRequest {
+            round_trip,
+            method: "GET".into(),
+            target: "/mcp".into(),
+            headers,
+            step: None,
+            client: None,
+        });
         let headers = vec![("content-type".to_owned(), "text/event-stream".to_owned())];
         self.push(Body::HttpResponse { round_trip, status: 200, headers, body: None });
         let stream = self.open(Party::Server, StreamKind::Get, round_trip);

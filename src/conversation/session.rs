@@ -8,7 +8,7 @@ use serde_json::Value;
 use std::collections::{BTreeMap, HashMap};
 
 /// One session: one connection over stdio, one session id over HTTP. Round trips without a session id make a session of their
-/// own, a new one with every `initialize`.
+/// own for each client, a new one with every `initialize`.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Session {
     /// The `Mcp-Session-Id`, if the server gave one.
@@ -120,6 +120,8 @@ pub struct RoundTrip {
     pub content_type: Option<String>,
     /// Was there an `Authorization` header?
     pub authorized: bool,
+    /// Which of several clients of ours sent it; `None` for the first.
+    pub client: Option<String>,
 }
 
 impl RoundTrip {
@@ -178,8 +180,9 @@ pub(super) fn survey(events: &[Event]) -> (BTreeMap<u32, RoundTrip>, BTreeMap<St
                 let (event_id, retry, note) = (event_id.clone(), *retry, note.clone());
                 put(&mut streams, stream, Item { event, at, said: None, event_id, retry, note });
             }
-            Body::HttpRequest { round_trip, method, headers, target, step } => {
+            Body::HttpRequest { round_trip, method, headers, target, step, client, .. } => {
                 let trip = trips.entry(*round_trip).or_default();
+                trip.client.clone_from(client);
                 trip.method.clone_from(method);
                 trip.target.clone_from(target);
                 trip.headers.clone_from(headers);
@@ -210,7 +213,10 @@ pub(super) fn survey(events: &[Event]) -> (BTreeMap<u32, RoundTrip>, BTreeMap<St
 pub(super) struct Register {
     transport: Transport,
     named: HashMap<String, usize>,
-    anonymous: Option<usize>,
+    /// By client: the latest session without an id.
+    anonymous: HashMap<Option<String>, usize>,
+    /// By client: the latest session with an id.
+    begun: HashMap<Option<String>, usize>,
     /// A round trip without a session id stays in the session it was first put into.
     trips: HashMap<u32, usize>,
     pub(super) sessions: Vec<Session>,
@@ -218,7 +224,14 @@ pub(super) struct Register {
 
 impl Register {
     pub(super) fn new(transport: Transport) -> Register {
-        Register { transport, named: HashMap::new(), anonymous: None, trips: HashMap::new(), sessions: Vec::new() }
+        Register {
+            transport,
+            named: HashMap::new(),
+            anonymous: HashMap::new(),
+            begun: HashMap::new(),
+            trips: HashMap::new(),
+            sessions: Vec::new(),
+        }
     }
 
     fn add(&mut self, id: Option<String>) -> usize {
@@ -227,11 +240,14 @@ impl Register {
     }
 
     /// The session that a round trip belongs to, if it is known: by the id it carries or was given, or by its message; without an
-    /// id, the last one that has none.
+    /// id, the last one of that client that has none, or the last one that it began.
     pub(super) fn known(&self, number: u32, trip: &RoundTrip) -> Option<usize> {
         match trip.session_sent.as_ref().or(trip.session_given.as_ref()) {
             Some(name) => self.named.get(name).copied(),
-            None => self.trips.get(&number).copied().or(self.anonymous).or(self.sessions.len().checked_sub(1)),
+            None => {
+                let by_client = self.anonymous.get(&trip.client).or(self.begun.get(&trip.client));
+                self.trips.get(&number).or(by_client).copied()
+            }
         }
     }
 
@@ -241,30 +257,33 @@ impl Register {
             Transport::Stdio => None,
             Transport::Http => trip.and_then(|t| t.session_sent.clone().or_else(|| t.session_given.clone())),
         };
+        let client = trip.and_then(|t| t.client.clone());
         if let Some(name) = name {
-            if let Some(index) = self.named.get(&name) {
-                return *index;
-            }
-            let index = self.add(Some(name.clone()));
+            let index = match self.named.get(&name) {
+                Some(index) => *index,
+                None => self.add(Some(name.clone())),
+            };
             self.named.insert(name, index);
+            if initialize {
+                self.begun.insert(client, index);
+            }
             return index;
         }
         if let Some(index) = number.and_then(|n| self.trips.get(&n)) {
             return *index;
         }
         // a client that leaves its session id out is in its session all the same
-        let last = self.sessions.len().checked_sub(1).filter(|_| !initialize && self.transport == Transport::Http);
-        if let (Some(index), None) = (last, self.anonymous) {
-            return index;
+        if let (Some(index), None, false) = (self.begun.get(&client), self.anonymous.get(&client), initialize) {
+            return *index;
         }
-        let index = match self.anonymous {
+        let index = match self.anonymous.get(&client).copied() {
             Some(index) => {
                 let begun = self.sessions.get(index).is_some_and(|s| s.initialize.is_some());
                 if self.transport == Transport::Http && initialize && begun { self.add(None) } else { index }
             }
             None => self.add(None),
         };
-        self.anonymous = Some(index);
+        self.anonymous.insert(client, index);
         if let Some(number) = number {
             self.trips.insert(number, index);
         }
