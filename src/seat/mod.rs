@@ -2,8 +2,10 @@
 
 mod answers;
 pub mod cast;
+mod company;
 mod gate;
 pub mod host;
+pub mod leave;
 pub mod own;
 pub mod recorder;
 pub(crate) mod refusal;
