@@ -118,6 +118,8 @@ pub struct Exchange {
     pub(super) scripted: u32,
     pub(super) choices: Vec<u8>,
     pub(super) kept: Vec<Occurrence>,
+    /// Of what is kept, the events that a whole turn of a loop of ours has passed since: they are answered before their step.
+    pub(super) passed_by: Vec<u32>,
     pub(super) streams: HashMap<StreamId, StreamState>,
     pub(super) trips: HashMap<u32, TripState>,
     pub(super) requests: HashMap<(Party, Id), u32>,
@@ -152,6 +154,7 @@ impl Exchange {
             scripted: 0,
             choices: choices.to_vec(),
             kept: Vec::new(),
+            passed_by: Vec::new(),
             streams: HashMap::new(),
             trips: HashMap::new(),
             requests: HashMap::new(),

@@ -232,7 +232,10 @@ impl Exchange {
                     self.states[id].done = true;
                     return true;
                 }
-                _ => false,
+                _ => {
+                    self.pass_by(id, party);
+                    false
+                }
             },
             None => fits(self, &l.while_) == Some(false),
         };
@@ -260,6 +263,16 @@ impl Exchange {
         }
         self.reset(*body);
         false
+    }
+
+    /// A loop takes another turn. What that party asked before this one was begun (known only where we began it), and what a
+    /// later step answers, may be what it waits for: if that waited for the loop to end, the two would wait for each other.
+    fn pass_by(&mut self, id: NodeId, party: Party) {
+        let begun = self.ours.filter(|ours| *ours != party).and_then(|ours| self.last_of(id, ours));
+        if let Some(begun) = begun {
+            let early = self.kept.iter().filter(|kept| kept.from == party && kept.event < begun);
+            self.passed_by = early.map(|kept| kept.event).collect();
+        }
     }
 
     /// Makes a block ready for another turn.
