@@ -60,7 +60,7 @@ impl Line {
     fn post(&mut self, round_trip: u32, message: &Value) {
         let stream = StreamId(round_trip);
         let (target, headers) = ("/mcp".to_owned(), Vec::new());
-        self.event(Body::HttpRequest { round_trip, method: "POST".into(), target, headers, step: None });
+        self.event(Body::HttpRequest { round_trip, method: "POST".into(), target, headers, step: None, client: None });
         let (writer, kind) = (Party::Client, StreamKind::Post);
         self.event(Body::StreamOpened { stream, writer, kind, round_trip: Some(round_trip) });
         let text = Text::Plain(message.to_string());
@@ -292,12 +292,12 @@ fn a_question_that_comes_during_the_loop_is_answered_when_the_loop_goes_on() {
     line.ask();
     let bare = json!({ "jsonrpc": "2.0", "id": "q", "result": { "action": "accept", "content": { "confirm": true } } });
     let bare = Message::of(&bare);
-    assert_eq!(line.exchange.propose(&bare), Ruling::Hold);
+    assert_eq!(line.exchange.propose(&bare, None), Ruling::Hold);
     // this may have been written before the question was
     line.server(json!({ "jsonrpc": "2.0", "id": 2, "result": { "taskId": "t", "status": "working" } }));
-    assert_eq!(line.exchange.propose(&bare), Ruling::Hold);
+    assert_eq!(line.exchange.propose(&bare, None), Ruling::Hold);
     line.poll(3, "working");
-    let Ruling::Send(sending) = line.exchange.propose(&bare) else { panic!("it still waits") };
+    let Ruling::Send(sending) = line.exchange.propose(&bare, None) else { panic!("it still waits") };
     let Parcel::Message { message, .. } = sending.what else { panic!("{sending:?}") };
     assert_eq!(message["result"]["_meta"], honest_meta(), "the file's literals are laid over it");
     line.client(message);
@@ -350,6 +350,7 @@ fn what_has_no_answer_is_accepted_by_any_success() {
             target: "/mcp".into(),
             headers: Vec::new(),
             step: None,
+            client: None,
         };
         line.event(delete);
         line.event(Body::HttpResponse { round_trip: 8, status: 200, headers: typed("2"), body: None });

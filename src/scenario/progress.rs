@@ -233,7 +233,9 @@ impl Exchange {
                     return true;
                 }
                 _ => {
-                    self.pass_by(id, party);
+                    if let Some(occurrence) = occurrence {
+                        self.pass_by(id, occurrence);
+                    }
                     false
                 }
             },
@@ -265,12 +267,13 @@ impl Exchange {
         false
     }
 
-    /// A loop takes another turn. What that party asked before this one was begun (known only where we began it), and what a
+    /// A loop takes another turn. What the other party asked before this one was begun (known only where we began it), and what a
     /// later step answers, may be what it waits for: if that waited for the loop to end, the two would wait for each other.
-    fn pass_by(&mut self, id: NodeId, party: Party) {
-        let begun = self.ours.filter(|ours| *ours != party).and_then(|ours| self.last_of(id, ours));
+    fn pass_by(&mut self, id: NodeId, last: &Occurrence) {
+        let begun = self.ours.filter(|ours| *ours != last.from).and_then(|ours| self.last_of(id, ours));
         if let Some(begun) = begun {
-            let early = self.kept.iter().filter(|kept| kept.from == party && kept.event < begun);
+            let same = |kept: &&Occurrence| kept.from == last.from && kept.client == last.client;
+            let early = self.kept.iter().filter(same).filter(|kept| kept.event < begun);
             self.passed_by = early.map(|kept| kept.event).collect();
         }
     }
