@@ -17,6 +17,12 @@ fn faults() -> Vec<Fault> {
         include_str!("../../../fixtures/faults/tasks.yaml"),
         include_str!("../../../fixtures/faults/lifecycle.yaml"),
         include_str!("../../../fixtures/faults/base.yaml"),
+        include_str!("../../../fixtures/faults/tools.yaml"),
+        include_str!("../../../fixtures/faults/resources.yaml"),
+        include_str!("../../../fixtures/faults/prompts.yaml"),
+        include_str!("../../../fixtures/faults/utilities.yaml"),
+        include_str!("../../../fixtures/faults/elicitation.yaml"),
+        include_str!("../../../fixtures/faults/sampling.yaml"),
         include_str!("../../../fixtures/faults/controls.yaml"),
     ]
     .iter()
