@@ -2,6 +2,7 @@
 //! most specific requirement that says so.
 
 use super::monitor::{Monitor, Notes, Scene};
+use super::shapes;
 use crate::conversation::task::leaf;
 use crate::conversation::{Conversation, Place, Said};
 use crate::spec::{Asked, Catalogue, Level, Revision, Violation, definition, methods};
@@ -236,6 +237,7 @@ fn attributed<'v>(
                 .or_else(|| envelope(said, v))
                 .or_else(|| place.filter(|_| in_task(v, Some(Place::Got))).and_then(|p| of_task(p, v, lacking)))
                 .or_else(|| payload(said, v))
+                .or_else(|| shapes::owner(said, v))
                 .unwrap_or_else(|| {
                     let payload = "lifecycle.version.respect-negotiated";
                     let exists = Catalogue::of(said.revision).get(payload).is_some();

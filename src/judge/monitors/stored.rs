@@ -6,8 +6,20 @@ use crate::trace::{Body, EndReason, Seat, StreamKind, Trace, Transport};
 use crate::wire::Party;
 use serde_json::{Value, json};
 
-pub(super) const NAMES: [&str; 7] =
-    ["tour", "tour-over-http", "refusals", "undeclared", "unlisted", "http", "stateless"];
+use super::stored_features as features;
+
+pub(super) const NAMES: [&str; 10] = [
+    "tour",
+    "tour-over-http",
+    "refusals",
+    "undeclared",
+    "unlisted",
+    "http",
+    "stateless",
+    "features",
+    "nothing-declared",
+    "questions",
+];
 
 /// The trace with that name.
 pub(super) fn trace(name: &str) -> Trace {
@@ -20,19 +32,22 @@ pub(super) fn trace(name: &str) -> Trace {
         "unlisted" => unlisted(),
         "http" => http(),
         "stateless" => stateless(),
+        "features" => features::features(),
+        "nothing-declared" => features::nothing_declared(),
+        "questions" => features::questions(),
         other => panic!("there is no stored trace {other}"),
     }
 }
 
-fn request(id: Value, method: &str, params: Value) -> Value {
+pub(super) fn request(id: Value, method: &str, params: Value) -> Value {
     json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params})
 }
 
-fn result(id: Value, result: Value) -> Value {
+pub(super) fn result(id: Value, result: Value) -> Value {
     json!({"jsonrpc": "2.0", "id": id, "result": result})
 }
 
-fn error(id: Value, code: i64) -> Value {
+pub(super) fn error(id: Value, code: i64) -> Value {
     json!({"jsonrpc": "2.0", "id": id, "error": {"code": code, "message": "Not so"}})
 }
 
