@@ -100,9 +100,8 @@ impl Exchange {
             return opened;
         }
         let request = self.answered_request(ours, proposal, client);
-        let is_it = |me: &Exchange, id: NodeId| {
-            me.plan.client_of(id) == client && me.is_proposal(id, ours, proposal, request)
-        };
+        let is_it =
+            |me: &Exchange, id: NodeId| me.plan.client_of(id) == client && me.is_proposal(id, ours, proposal, request);
         if let Some(id) = self.frontier().into_iter().find(|id| is_it(self, *id)) {
             return match self.lay_over(id, proposal) {
                 Ok(sending) => Ruling::Send(Box::new(sending)),

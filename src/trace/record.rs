@@ -194,7 +194,8 @@ pub fn read_lines<L: AsRef<str>>(lines: impl IntoIterator<Item = L>) -> Result<R
         if event.seq != expected {
             return Err(RecordError::Order { line: last, found: event.seq, expected });
         }
-        let says_more = matches!(event.body, Body::Message { .. } | Body::Saw { .. } | Body::Action { .. } | Body::End { .. });
+        let says_more =
+            matches!(event.body, Body::Message { .. } | Body::Saw { .. } | Body::Action { .. } | Body::End { .. });
         if ended && says_more {
             let reason = "after the end there is only how the parties left".to_owned();
             return Err(RecordError::Event { line: last, reason });
