@@ -80,6 +80,7 @@ pub(super) struct StreamState {
 pub(super) struct TripState {
     pub(super) status: Option<u16>,
     pub(super) request_headers: Vec<(String, String)>,
+    pub(super) response_headers: Vec<(String, String)>,
     pub(super) response_body: Option<Value>,
     pub(super) last_id: Option<String>,
     pub(super) retry: Option<u64>,
@@ -157,7 +158,7 @@ impl Exchange {
             patience,
             now: Duration::ZERO,
             progress_at: Duration::ZERO,
-            ready: revision.era() == Era::Modern,
+            ready: revision.era() == Era::Modern || plan.greets(),
             greeted: BTreeSet::new(),
             scripted: BTreeMap::new(),
             choices: choices.to_vec(),
@@ -274,6 +275,7 @@ impl Exchange {
             Body::HttpResponse { round_trip, status, headers, body } => {
                 let trip = self.trips.entry(*round_trip).or_default();
                 trip.status = Some(*status);
+                trip.response_headers.clone_from(headers);
                 trip.response_body = body.as_ref().map(|b| String::from_utf8_lossy(&b.bytes()).into_owned().into());
                 // a type of nothing is no content: some servers name one all the same
                 let header = |name: &str| headers.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, v)| v);

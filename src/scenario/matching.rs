@@ -19,7 +19,14 @@ impl Exchange {
         }
         // what has no answer is accepted by any success, whatever comes with it
         let answerless = target.and_then(|t| self.act(t)).is_some_and(|(t, _)| {
-            matches!(t.verb, Verb::Notifies { .. } | Verb::Answers { .. } | Verb::Deletes { .. })
+            matches!(
+                t.verb,
+                Verb::Notifies { .. }
+                    | Verb::Answers { .. }
+                    | Verb::Deletes { .. }
+                    | Verb::Opens { .. }
+                    | Verb::Resumes { .. }
+            )
         });
         let target = target.and_then(|t| self.taken[t].as_ref());
         let http = self.plan.transport == Transport::Http;

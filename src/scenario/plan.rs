@@ -83,6 +83,12 @@ impl Plan {
             .collect()
     }
 
+    /// Does the course begin with the handshake itself, because a step writes out some of it?
+    #[must_use]
+    pub fn greets(&self) -> bool {
+        self.acts().any(Act::greets)
+    }
+
     /// The requirements that some step claims to show, with the step's name.
     pub fn claims(&self) -> impl Iterator<Item = (&str, &Proof)> {
         self.nodes.iter().flat_map(|n| n.proves.iter().map(move |p| (n.name.as_str(), p)))

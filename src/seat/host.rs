@@ -12,7 +12,6 @@ use crate::wire::json::Limits;
 use crate::wire::message::Kind;
 use crate::wire::{Id, Message, Party};
 use bytes::Bytes;
-use serde_json::Value;
 use std::collections::VecDeque;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -172,22 +171,27 @@ impl Host {
             _ => None,
         };
         let orders = match &mut self.fault {
-            None => vec![(Duration::ZERO, order(proposal.session, proposal.route, &proposal.message))],
+            None => {
+                let frame = proposal.message.to_string().into_bytes();
+                vec![(Duration::ZERO, order(proposal.session, proposal.route, frame))]
+            }
             Some(fault) => {
                 let method = answered.and_then(|i| self.open.get(i)).map(|(_, method)| method.as_str());
-                let outgoing = fault.apply(&proposal.message, Context { method, open: &self.open });
+                let outgoing =
+                    fault.apply(&proposal.message, Context { method, open: &self.open, ..Context::default() });
                 outgoing
                     .into_iter()
-                    .map(|out| {
+                    .filter_map(|out| {
                         // an answer that a fault puts in goes where the answer to its request goes
-                        let read = Message::of(&out.message);
+                        let frame = out.what.frame()?;
+                        let read = Message::read(Bytes::from(frame.clone()), &Limits::default());
                         let route = match (read.is_answer(), read.id()) {
                             (true, Some(id)) if self.open.iter().any(|(open, _)| open == id) => {
                                 Route::Answer(id.clone())
                             }
                             _ => proposal.route.clone(),
                         };
-                        (out.delay, order(proposal.session, route, &out.message))
+                        Some((out.delay, order(proposal.session, route, frame)))
                     })
                     .collect()
             }
@@ -201,6 +205,6 @@ impl Host {
     }
 }
 
-fn order(session: SessionKey, route: Route, message: &Value) -> Order {
-    Order::Send(SendOrder::new(session, route, Bytes::from(message.to_string())))
+fn order(session: SessionKey, route: Route, frame: Vec<u8>) -> Order {
+    Order::Send(SendOrder::new(session, route, Bytes::from(frame)))
 }

@@ -3,7 +3,7 @@
 use super::stored;
 use super::*;
 use crate::conversation::sample::Sample;
-use crate::fault::replay::{Replayed, replay};
+use crate::fault::replay::{Replayed, carrier, replay};
 use crate::fault::{Fault, Trigger};
 use crate::judge::evidence::Shown;
 use crate::spec::{Catalogue, Revision};
@@ -44,7 +44,9 @@ fn line(e: &Evidence) -> String {
 /// The event of the message a trigger means.
 fn event_of(c: &Conversation, trigger: &Trigger) -> Option<u32> {
     let mut meant = c.said.iter().filter(|s| {
-        trigger.from.is_none_or(|p| p == s.from) && s.part.is_none() && trigger.matches(&s.message, s.method.as_deref())
+        trigger.from.is_none_or(|p| p == s.from)
+            && s.part.is_none()
+            && trigger.matches(&s.message, s.method.as_deref(), &carrier(c, s.round_trip, Some(s.stream)))
     });
     let nth = trigger.nth.unwrap_or(1);
     meant.nth(usize::try_from(nth - 1).unwrap()).map(|s| s.event)

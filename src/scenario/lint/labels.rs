@@ -46,6 +46,14 @@ pub(super) fn check(scenario: &Scenario, found: &mut Diagnostics) {
         if let StepBody::Act(act) = &step.body {
             target(scenario, step, act, &before, &labels, found);
             over(step, act, &labels, found);
+            if scenario.opening.is_some() && act.greets() {
+                found.error_help(
+                    "opening-twice",
+                    step.span,
+                    "the file has an `opening`, and this step is the handshake too",
+                    "write what `opening` says into the steps",
+                );
+            }
             before.push(act);
         }
     });

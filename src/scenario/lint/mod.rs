@@ -61,6 +61,7 @@ pub const RULES: &[Rule] = &[
     rule("case-name", "a case without a name of its own"),
     rule("never-played", "a step whose `when` no case and no transport fulfils"),
     rule("wrong-era", "an `opening` for `initialize` where there is none"),
+    rule("opening-twice", "an `opening` in a file whose steps are the handshake"),
     // names
     rule("name-before-bound", "a name that is used before anything binds it"),
     rule("name-used-once", "a name that is bound and never used (a warning)"),
