@@ -241,7 +241,7 @@ impl Register {
     pub(super) fn known(&self, number: u32, trip: &RoundTrip) -> Option<usize> {
         match trip.session_sent.as_ref().or(trip.session_given.as_ref()) {
             Some(name) => self.named.get(name).copied(),
-            None => self.trips.get(&number).copied().or(self.anonymous),
+            None => self.trips.get(&number).or(self.anonymous.get(&trip.client)).copied(),
         }
     }
 
