@@ -6,6 +6,7 @@
 
 mod deed;
 pub mod edit;
+pub mod library;
 pub mod replay;
 mod trigger;
 
@@ -45,6 +46,9 @@ pub struct Fault {
     /// Where the finding must point, if not at the first that was changed.
     #[serde(default)]
     pub at: Option<Trigger>,
+    /// Why only a stored trace can be altered with it, and no party that is alive.
+    #[serde(default)]
+    pub stored_only: Option<String>,
     #[serde(skip)]
     state: State,
 }

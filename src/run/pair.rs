@@ -9,6 +9,7 @@ use crate::reference::{Engine, Surroundings};
 use crate::scenario::binding;
 use crate::scenario::exchange::Patience;
 use crate::scenario::plan::Plan;
+use crate::seat::deviation::Deviation;
 use crate::seat::host::Host;
 use crate::seat::{Play, cast, own, watch};
 use crate::spec::{self, Revision};
@@ -243,7 +244,7 @@ fn http_server(acceptor: Acceptor, numbers: &Numbers) -> Link {
 
 fn hosted(engine: Box<dyn Engine>, fault: Option<Fault>) -> Host {
     let mut host = Host::honest(engine);
-    host.fault = fault;
+    host.deviation = fault.map(|fault| Deviation::new(fault, None));
     host
 }
 

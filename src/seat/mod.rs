@@ -3,6 +3,7 @@
 mod answers;
 pub mod cast;
 mod company;
+pub mod deviation;
 mod gate;
 pub mod host;
 pub mod leave;

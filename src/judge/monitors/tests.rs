@@ -4,7 +4,7 @@ use super::stored;
 use super::*;
 use crate::conversation::sample::Sample;
 use crate::fault::replay::{Replayed, carrier, replay};
-use crate::fault::{Fault, Trigger};
+use crate::fault::{Fault, Trigger, library};
 use crate::judge::evidence::Shown;
 use crate::spec::{Catalogue, Revision};
 use crate::trace::{EndReason, Seat, Trace};
@@ -12,16 +12,8 @@ use crate::wire::Kind;
 use serde_json::json;
 use std::collections::BTreeSet;
 
-fn faults() -> Vec<Fault> {
-    [
-        include_str!("../../../fixtures/faults/tasks.yaml"),
-        include_str!("../../../fixtures/faults/lifecycle.yaml"),
-        include_str!("../../../fixtures/faults/base.yaml"),
-        include_str!("../../../fixtures/faults/controls.yaml"),
-    ]
-    .iter()
-    .flat_map(|text| Fault::read(text).unwrap())
-    .collect()
+fn faults() -> &'static [Fault] {
+    library::all()
 }
 
 fn judged(trace: &Trace) -> (Conversation, Vec<Evidence>) {
