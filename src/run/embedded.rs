@@ -16,6 +16,15 @@ pub struct Embedded<F: FnMut() -> Surroundings> {
     pub surroundings: F,
     /// Capabilities that it does not declare, and so does not serve (see [`server::Setup::without`]).
     pub without: Vec<String>,
+    /// More of them, for the scenario that is played.
+    lacking: Vec<String>,
+}
+
+impl<F: FnMut() -> Surroundings> Embedded<F> {
+    /// Servers without these capabilities.
+    pub fn new(surroundings: F, without: Vec<String>) -> Embedded<F> {
+        Embedded { surroundings, without, lacking: Vec::new() }
+    }
 }
 
 impl<F: FnMut() -> Surroundings> Servers for Embedded<F> {
@@ -24,11 +33,16 @@ impl<F: FnMut() -> Surroundings> Servers for Embedded<F> {
     async fn open(&mut self, transport: Transport) -> Result<(Link, Self::Held), Closed> {
         let (near, far) = ends(transport, Seat::Client);
         let mut setup = server::Setup::new((self.surroundings)());
-        setup.without.clone_from(&self.without);
+        setup.without = [self.without.as_slice(), &self.lacking].concat();
         let server = Server::new(setup);
         let (stop, stopped) = watch::channel(false);
         let host = tokio::spawn(Host::honest(Box::new(server)).run(far, stopped));
         Ok((near, (stop, host)))
+    }
+
+    fn without(&mut self, capabilities: &[String]) -> bool {
+        self.lacking = capabilities.to_vec();
+        true
     }
 
     async fn close(&mut self, (stop, host): Self::Held) {

@@ -104,6 +104,7 @@ pub fn client_of(play: &Play, surroundings: Surroundings, change: Option<fn(&mut
 pub fn server_of(play: &Play, surroundings: Surroundings, change: Option<fn(&mut server::Setup)>) -> Server {
     let mut setup = server::Setup::new(surroundings);
     setup.dialect.page_size = cast::page_size(&play.plan);
+    setup.without = play.plan.scenario().lacking();
     if let Some(change) = change {
         change(&mut setup);
     }

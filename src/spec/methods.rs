@@ -434,6 +434,20 @@ pub fn declared(capabilities: &Value, path: &str) -> bool {
     at(capabilities, path).is_some_and(|value| matches!(value, Value::Bool(true) | Value::Object(_)))
 }
 
+/// Takes the feature at a dotted path out of some capabilities, with all below it.
+pub fn undeclare(capabilities: &mut Value, path: &str) {
+    let Some(object) = capabilities.as_object_mut() else { return };
+    if object.shift_remove(path).is_some() {
+        return;
+    }
+    for (dot, _) in path.match_indices('.') {
+        let (Some(parent), Some(rest)) = (path.get(..dot), path.get(dot + 1..)) else { continue };
+        if let Some(child) = object.get_mut(parent) {
+            undeclare(child, rest);
+        }
+    }
+}
+
 fn at<'a>(value: &'a Value, path: &str) -> Option<&'a Value> {
     let object = value.as_object()?;
     if let Some(found) = object.get(path) {

@@ -42,8 +42,11 @@ impl Monitor for Retrieval {
         let asked = request.message.params().get("taskId").and_then(Value::as_str);
         unknown(scene, index, said, method, asked, notes);
         told(scene, index, said, method, notes);
+        if said.result_of("tasks/get") || said.result_of("tasks/cancel") {
+            shown(index, said, request, asked, notes);
+        }
         if said.result_of("tasks/get") {
-            got(scene, index, said, request, asked, notes);
+            streamed(scene, index, said, notes);
         }
         if method == "tasks/result" {
             retrieved(scene, index, said, asked, notes);
@@ -51,7 +54,7 @@ impl Monitor for Retrieval {
     }
 }
 
-/// An id that no task of the receiver ever had.
+/// An id that no task of the receiver ever had, or what is no id at all.
 fn unknown(scene: &Scene<'_>, index: usize, said: &Said, method: &str, asked: Option<&str>, notes: &mut Notes<'_>) {
     let id = match method {
         "tasks/get" => "tasks.error.unknown-id-get",
@@ -59,13 +62,10 @@ fn unknown(scene: &Scene<'_>, index: usize, said: &Said, method: &str, asked: Op
         "tasks/cancel" => "tasks.error.unknown-id-cancel",
         _ => return,
     };
-    let Some(asked) = asked else { return };
     // a task that only this answer speaks of is none that the requestor could know
-    let known = scene
-        .c
-        .tasks
-        .iter()
-        .any(|t| t.receiver == said.from && t.id == asked && t.sightings.iter().any(|s| s.message != index));
+    let known = scene.c.tasks.iter().any(|t| {
+        t.receiver == said.from && Some(t.id.as_str()) == asked && t.sightings.iter().any(|s| s.message != index)
+    });
     let served = said.error_code() != Some(METHOD_NOT_FOUND)
         && scene.c.declares(said, said.from, "tasks") == Some(true)
         && (method != "tasks/cancel" || scene.c.declares(said, said.from, "tasks.cancel") == Some(true));
@@ -74,8 +74,7 @@ fn unknown(scene: &Scene<'_>, index: usize, said: &Said, method: &str, asked: Op
         s.from == said.from
             && s.error_code() == Some(INVALID_PARAMS)
             && s.error_of("tasks/get")
-            && scene.c.request_of(s).and_then(|r| r.message.params().get("taskId")).and_then(Value::as_str)
-                == Some(asked)
+            && scene.c.request_of(s).and_then(|r| r.message.params().get("taskId")).and_then(Value::as_str) == asked
             && said.answers.is_some_and(|request| scene.c.known_when(i, request))
     });
     // if it was there after all, calling it unknown was the fault
@@ -104,7 +103,8 @@ fn told(scene: &Scene<'_>, index: usize, said: &Said, method: &str, notes: &mut 
     }
 }
 
-fn got(scene: &Scene<'_>, index: usize, said: &Said, request: &Said, asked: Option<&str>, notes: &mut Notes<'_>) {
+/// The task that is shown is the one that was asked for, whatever the metadata says.
+fn shown(index: usize, said: &Said, request: &Said, asked: Option<&str>, notes: &mut Notes<'_>) {
     if let (Some(asked), Some(named)) = (asked, said.message.result().get("taskId").and_then(Value::as_str)) {
         let id = "tasks.related.param-is-truth";
         if asked != named {
@@ -114,6 +114,9 @@ fn got(scene: &Scene<'_>, index: usize, said: &Said, request: &Said, asked: Opti
             notes.held(id, index);
         }
     }
+}
+
+fn streamed(scene: &Scene<'_>, index: usize, said: &Said, notes: &mut Notes<'_>) {
     if scene.header.transport == Transport::Http
         && let Some(content) =
             said.round_trip.and_then(|r| scene.c.round_trips.get(&r)).and_then(|t| t.content_type.as_deref())
