@@ -54,7 +54,7 @@ impl Monitor for Retrieval {
     }
 }
 
-/// An id that no task of the receiver ever had, or what is no id at all.
+/// An id that no task of the receiver ever had.
 fn unknown(scene: &Scene<'_>, index: usize, said: &Said, method: &str, asked: Option<&str>, notes: &mut Notes<'_>) {
     let id = match method {
         "tasks/get" => "tasks.error.unknown-id-get",
@@ -62,10 +62,13 @@ fn unknown(scene: &Scene<'_>, index: usize, said: &Said, method: &str, asked: Op
         "tasks/cancel" => "tasks.error.unknown-id-cancel",
         _ => return,
     };
+    let Some(asked) = asked else { return };
     // a task that only this answer speaks of is none that the requestor could know
-    let known = scene.c.tasks.iter().any(|t| {
-        t.receiver == said.from && Some(t.id.as_str()) == asked && t.sightings.iter().any(|s| s.message != index)
-    });
+    let known = scene
+        .c
+        .tasks
+        .iter()
+        .any(|t| t.receiver == said.from && t.id == asked && t.sightings.iter().any(|s| s.message != index));
     let served = said.error_code() != Some(METHOD_NOT_FOUND)
         && scene.c.declares(said, said.from, "tasks") == Some(true)
         && (method != "tasks/cancel" || scene.c.declares(said, said.from, "tasks.cancel") == Some(true));
@@ -74,7 +77,8 @@ fn unknown(scene: &Scene<'_>, index: usize, said: &Said, method: &str, asked: Op
         s.from == said.from
             && s.error_code() == Some(INVALID_PARAMS)
             && s.error_of("tasks/get")
-            && scene.c.request_of(s).and_then(|r| r.message.params().get("taskId")).and_then(Value::as_str) == asked
+            && scene.c.request_of(s).and_then(|r| r.message.params().get("taskId")).and_then(Value::as_str)
+                == Some(asked)
             && said.answers.is_some_and(|request| scene.c.known_when(i, request))
     });
     // if it was there after all, calling it unknown was the fault

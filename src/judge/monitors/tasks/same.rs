@@ -3,7 +3,7 @@
 use crate::conversation::{RELATED_TASK, Said};
 use crate::judge::monitor::{Monitor, Notes, Scene};
 use serde_json::Value;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 /// Compares the result of a task with those of plain calls of the same tool with the same arguments, one before and one after
 /// it. Only if these agree is the tool one that gives the same each time.
@@ -11,6 +11,26 @@ use std::collections::HashSet;
 pub struct Same {
     /// Tools that were listed as able to run both ways, by session.
     either_way: HashSet<(usize, String)>,
+    /// The plain calls.
+    plain: HashMap<Asked, Vec<usize>>,
+}
+
+/// What a call asks for.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Asked {
+    session: usize,
+    tool: String,
+    /// As JSON.
+    arguments: String,
+}
+
+impl Asked {
+    fn by(call: &Said) -> Asked {
+        let params = call.message.params();
+        let tool = params.get("name").and_then(Value::as_str).unwrap_or_default().to_owned();
+        let arguments = params.get("arguments").map(Value::to_string).unwrap_or_default();
+        Asked { session: call.session, tool, arguments }
+    }
 }
 
 const ID: &str = "tasks.result.identical-to-underlying";
@@ -20,7 +40,10 @@ impl Monitor for Same {
         &[ID]
     }
 
-    fn said(&mut self, _: &Scene<'_>, _: usize, said: &Said, _: &mut Notes<'_>) {
+    fn said(&mut self, _: &Scene<'_>, index: usize, said: &Said, _: &mut Notes<'_>) {
+        if said.requests("tools/call") && said.message.params().get("task").is_none() {
+            self.plain.entry(Asked::by(said)).or_default().push(index);
+        }
         if !said.result_of("tools/list") {
             return;
         }
@@ -39,7 +62,7 @@ impl Monitor for Same {
             if !request.requests("tools/call") || !self.is_either_way(request) {
                 continue;
             }
-            let Some(plain) = given_plainly(scene, created, request) else { continue };
+            let Some(plain) = self.given_plainly(scene, created, request) else { continue };
             let answers = task.retrievals.iter().filter_map(|r| scene.c.get(*r)).flat_map(|r| &r.answered_by);
             for answer in answers.copied() {
                 let Some(said) = scene.c.get(answer).filter(|s| s.is_result() && s.redelivers.is_none()) else {
@@ -53,35 +76,24 @@ impl Monitor for Same {
 
 impl Same {
     fn is_either_way(&self, call: &Said) -> bool {
-        let name = call.message.params().get("name").and_then(Value::as_str).unwrap_or_default();
-        self.either_way.contains(&(call.session, name.to_owned()))
+        let Asked { session, tool, .. } = Asked::by(call);
+        self.either_way.contains(&(session, tool))
     }
-}
 
-/// What plain calls like this one gave, if there was one before and one after it and all gave the same.
-fn given_plainly(scene: &Scene<'_>, created: usize, request: &Said) -> Option<Value> {
-    let asked =
-        |said: &Said| (said.message.params().get("name").cloned(), said.message.params().get("arguments").cloned());
-    let wanted = asked(request);
-    let (mut before, mut after, mut given) = (false, false, None);
-    for (index, call) in scene.c.iter() {
-        let alike = call.requests("tools/call")
-            && call.session == request.session
-            && call.message.params().get("task").is_none()
-            && asked(call) == wanted;
-        if !alike {
-            continue;
-        }
-        let answer = call.answered_by.first().and_then(|a| scene.c.get(*a)).filter(|a| a.is_result())?;
-        let essence = essence(answer.message.result());
-        if given.as_ref().is_some_and(|other| *other != essence) {
+    /// What plain calls like this one gave, if there was one before and one after it and all gave the same.
+    fn given_plainly(&self, scene: &Scene<'_>, created: usize, request: &Said) -> Option<Value> {
+        let calls = self.plain.get(&Asked::by(request))?;
+        if !calls.iter().any(|call| *call < created) || !calls.iter().any(|call| *call > created) {
             return None;
         }
-        given = Some(essence);
-        before |= index < created;
-        after |= index > created;
+        let given = |call: &usize| {
+            let answer = scene.c.get(*scene.c.get(*call)?.answered_by.first()?)?;
+            answer.is_result().then(|| essence(answer.message.result()))
+        };
+        let mut all = calls.iter().map(given);
+        let first = all.next()??;
+        all.all(|other| other.as_ref() == Some(&first)).then_some(first)
     }
-    given.filter(|_| before && after)
 }
 
 /// A result without what names its task.
