@@ -7,7 +7,7 @@
 use libtest_mimic::{Arguments, Failed, Trial};
 use mcp_interop::conversation::Conversation;
 use mcp_interop::fault::replay::replay;
-use mcp_interop::fault::{Fault, library};
+use mcp_interop::fault::{Fault, Request, library};
 use mcp_interop::judge::Finding;
 use mcp_interop::judge::finding::Blame;
 use mcp_interop::reference::Surroundings;
@@ -27,6 +27,9 @@ const REVISION: Revision = Revision::V2025_11_25;
 
 /// Faults for which no scenario gives the occasion, and why. One that is caught after all must go from here.
 const NO_OCCASION: &[(&str, &str)] = &[];
+
+/// Scenarios in which a fault breaks something else too, and why that is right. One in which it does not must go from here.
+const ELSEWHERE: &[(&str, &str, &str)] = &[];
 
 fn main() {
     let arguments = Arguments::from_args();
@@ -55,8 +58,7 @@ fn play(scenario: &Scenario, fault: Option<&Fault>) -> Results {
         state ^ (state >> 29)
     };
     let mut client = || Surroundings::fixed(3);
-    let mut servers =
-        Embedded { surroundings: || Surroundings::fixed(5), without: Vec::new(), fault: fault.cloned() };
+    let mut servers = Embedded { surroundings: || Surroundings::fixed(5), without: Vec::new(), fault: fault.cloned() };
     let (_raise, interrupted) = tokio::sync::watch::channel(false);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
     let one = std::slice::from_ref(scenario);
@@ -87,8 +89,10 @@ fn has_occasion(fault: &Fault, results: &Results) -> bool {
 
 fn check(fault: &Fault) -> Result<(), String> {
     let excuse = NO_OCCASION.iter().find(|(name, _)| *name == fault.name).map(|(_, why)| *why);
-    let excuse = excuse.or(fault.stored_only.as_deref());
-    match (caught(fault), excuse) {
+    let excuse = excuse.or(fault.live.not.as_deref());
+    let mut whole = fault.clone();
+    whole.live.not = None;
+    match (caught(&whole.alive()?), excuse) {
         (Ok(_), None) | (Err(_), Some(_)) => Ok(()),
         (Ok(()), Some(why)) => Err(format!("it is as it should be, and yet is excused: {why}")),
         (Err(wrong), None) => Err(wrong),
@@ -100,6 +104,7 @@ fn caught(fault: &Fault) -> Result<(), String> {
     let (mut acted, mut right, mut wrong) = (false, false, Vec::new());
     for (scenario, _) in honest().iter().filter(|(_, results)| has_occasion(fault, results)) {
         let results = play(scenario, Some(fault));
+        let before = wrong.len();
         wrong.extend(results.troubles.iter().map(|t| format!("{} over {}: {}", scenario.id, t.transport, t.what)));
         for played in &results.played {
             let acts = Acts::of(fault, played);
@@ -119,6 +124,12 @@ fn caught(fault: &Fault) -> Result<(), String> {
                         finding.found,
                     )),
                 }
+            }
+        }
+        if let Some((_, _, why)) = ELSEWHERE.iter().find(|(name, id, _)| *name == fault.name && *id == scenario.id) {
+            match wrong.len() > before {
+                true => wrong.truncate(before),
+                false => wrong.push(format!("{} breaks nothing else, and yet is excused: {why}", scenario.id)),
             }
         }
     }
@@ -165,13 +176,15 @@ fn not_meant(fault: &Fault, acts: &Acts, played: &Played, finding: &Finding) -> 
         Some(at) => {
             let c = Conversation::of(&played.trace.header, &played.trace.events);
             c.said.iter().any(|s| {
-                let meant = at.matches(&s.message, s.method.as_deref());
+                let answers = c.request_of(s).and_then(|s| Request::of(&s.message));
+                let meant = at.matches(&s.message, answers.as_ref());
                 s.event == event && meant && at.from.is_none_or(|party| party == s.from)
             })
         }
         None => played.trace.events.iter().any(|e| {
             let of = |text: &[u8]| acts.sent.iter().any(|sent| sent.as_bytes() == text);
-            e.seq == event && matches!(&e.body, Body::Message { from, text, .. } if *from == fault.by && of(&text.bytes()))
+            e.seq == event
+                && matches!(&e.body, Body::Message { from, text, .. } if *from == fault.by && of(&text.bytes()))
         }),
     };
     (!points).then_some("it points at another message")

@@ -40,11 +40,29 @@ pub struct Fault {
     /// Where the finding must point, if not at the first message that was changed.
     #[serde(default)]
     pub at: Option<Trigger>,
-    /// Why only a stored trace can be altered with it, and no party that is alive.
+    /// What is other in a party that is alive than in a stored trace.
     #[serde(default)]
-    pub stored_only: Option<String>,
+    pub live: Live,
     #[serde(skip)]
     state: State,
+}
+
+/// What is other for a party that is alive: it says other things than the stored traces do, and others react to it.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Live {
+    /// Other messages; then [`Fault::at`] does not hold either.
+    #[serde(default)]
+    pub on: Option<Trigger>,
+    /// Something else is done to them.
+    #[serde(default, rename = "do")]
+    pub deeds: Option<Vec<Deed>>,
+    /// Where the finding must point.
+    #[serde(default)]
+    pub at: Option<Trigger>,
+    /// Why no party that is alive can have it.
+    #[serde(default)]
+    pub not: Option<String>,
 }
 
 /// What a fault remembers between messages.
@@ -80,6 +98,9 @@ pub struct Trigger {
     /// JSON pointers at which there must be nothing.
     #[serde(default)]
     pub lacks: Vec<String>,
+    /// Of an answer: values at JSON pointers of the request that it answers.
+    #[serde(default)]
+    pub asked: Map<String, Value>,
 }
 
 /// How a stored trace ends after the first change.
@@ -110,8 +131,8 @@ pub enum Which {
 
 /// What can be done to a message.
 ///
-/// In every value that is written, a text `$/pointer` stands for what the message has at that pointer, and `$open METHOD` for
-/// the id of the latest request of the other party with that method which is not answered yet.
+/// In every value that is written, a text `$/pointer` stands for what the message has at that pointer, `$asked/pointer` for
+/// what the request has that it answers, and `$open METHOD` for the id of the latest request of the other party with that method which is not answered yet.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Deed {
@@ -162,10 +183,30 @@ pub struct Sum {
 /// What must be known beside the message.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Context<'a> {
-    /// For an answer: the method of the request it answers.
-    pub method: Option<&'a str>,
-    /// The requests of the other party that are not answered, oldest first: id and method.
-    pub open: &'a [(Id, String)],
+    /// For an answer: the request it answers.
+    pub answers: Option<&'a Request>,
+    /// The requests of the other party that are not answered, oldest first.
+    pub open: &'a [Request],
+}
+
+/// A request of the other party.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Request {
+    /// Its id.
+    pub id: Id,
+    /// Its method.
+    pub method: String,
+    /// All of it.
+    pub message: Value,
+}
+
+impl Request {
+    /// The message as a request, if it is one.
+    #[must_use]
+    pub fn of(message: &Message) -> Option<Request> {
+        let Kind::Request { id, method } = message.kind() else { return None };
+        Some(Request { id: id.clone(), method: method.clone(), message: message.value().clone() })
+    }
 }
 
 /// What is sent.
@@ -199,6 +240,24 @@ impl Fault {
         self.breaks.is_none()
     }
 
+    /// The fault as a party that is alive has it.
+    ///
+    /// # Errors
+    /// Why none can have it.
+    pub fn alive(&self) -> Result<Fault, String> {
+        if let Some(why) = &self.live.not {
+            return Err(why.clone());
+        }
+        let mut alive = self.clone();
+        let live = std::mem::take(&mut alive.live);
+        if let Some(on) = live.on {
+            (alive.on, alive.at) = (on, None);
+        }
+        alive.deeds = live.deeds.unwrap_or(alive.deeds);
+        alive.at = live.at.or(alive.at);
+        Ok(alive)
+    }
+
     /// The party that a finding must name.
     #[must_use]
     pub fn blamed(&self) -> Party {
@@ -215,7 +274,7 @@ impl Fault {
             self.state.swallow.retain(|s| s != id);
             return Vec::new();
         }
-        if !self.on.matches(&read, context.method) {
+        if !self.on.matches(&read, context.answers) {
             return vec![as_it_is];
         }
         self.state.seen += 1;
@@ -223,7 +282,7 @@ impl Fault {
             return vec![as_it_is];
         }
         let deeds = self.deeds.clone();
-        let fill = |value: &Value| edit::fill(value, message, context.open);
+        let fill = |value: &Value| edit::fill(value, message, context);
         let mut it = Some(message.clone());
         let (mut before, mut after) = (Vec::new(), Vec::new());
         let mut delay = Duration::ZERO;
@@ -240,8 +299,8 @@ impl Fault {
                 Deed::Before(value) => before.push(fill(value)),
                 Deed::After(value) => after.push(fill(value)),
                 Deed::Swallow(method) => {
-                    let open = context.open.iter().rev().find(|(_, m)| m == method);
-                    self.state.swallow.extend(open.map(|(id, _)| id.clone()));
+                    let open = context.open.iter().rev().find(|open| open.method == *method);
+                    self.state.swallow.extend(open.map(|open| open.id.clone()));
                 }
                 Deed::Delay(milliseconds) => delay = Duration::from_millis(*milliseconds),
             }
@@ -262,9 +321,9 @@ impl Fault {
 }
 
 impl Trigger {
-    /// Is that message meant, [`Trigger::nth`] and [`Trigger::from`] aside? `answered`: the method of the request it answers.
+    /// Is that message meant, [`Trigger::nth`] and [`Trigger::from`] aside? `answers`: the request that it answers.
     #[must_use]
-    pub fn matches(&self, message: &Message, answered: Option<&str>) -> bool {
+    pub fn matches(&self, message: &Message, answers: Option<&Request>) -> bool {
         let kind = self.kind.is_none_or(|which| match (which, message.kind()) {
             (Which::Request, Kind::Request { .. })
             | (Which::Notification, Kind::Notification { .. })
@@ -273,12 +332,15 @@ impl Trigger {
             (Which::Answer, _) => message.is_answer(),
             _ => false,
         });
-        let method = self.method.as_deref().is_none_or(|m| message.method().or(answered) == Some(m));
+        let of = message.method().or(answers.map(|request| request.method.as_str()));
+        let method = self.method.as_deref().is_none_or(|m| of == Some(m));
+        let asked = |pointer: &str| answers.and_then(|request| request.message.pointer(pointer));
         let value = message.value();
         kind && method
             && self.values.iter().all(|(pointer, v)| value.pointer(pointer) == Some(v))
             && self.has.iter().all(|pointer| value.pointer(pointer).is_some())
             && self.lacks.iter().all(|pointer| value.pointer(pointer).is_none())
+            && self.asked.iter().all(|(pointer, v)| asked(pointer) == Some(v))
     }
 }
 

@@ -3,11 +3,11 @@
 //! The other party does not react, so this is only honest for a deviation whose consequences are none, or are cut off
 //! ([`Fault::then`]).
 
-use super::{Context, Fault, Then};
+use super::{Context, Fault, Request, Then};
 use crate::conversation::Conversation;
 use crate::trace::{Body, EndReason, Event, Text, Trace};
 use crate::wire::json::Limits;
-use crate::wire::{Id, Kind, Message};
+use crate::wire::{Kind, Message};
 use std::time::Duration;
 
 /// A trace with a fault in it.
@@ -47,15 +47,15 @@ pub fn replay(fault: &Fault, trace: &Trace) -> Replayed {
             continue;
         }
         let said = c.said.iter().find(|s| s.event == event.seq && s.part.is_none());
-        let method = said.and_then(|s| s.method.clone());
-        let open: Vec<(Id, String)> = c
+        let answers = said.and_then(|s| c.request_of(s)).and_then(|s| Request::of(&s.message));
+        let open: Vec<Request> = c
             .said
             .iter()
             .filter(|s| s.event < event.seq && s.from != *from && s.is_request())
             .filter(|s| s.answered_by.iter().all(|a| c.get(*a).is_some_and(|a| a.event >= event.seq)))
-            .filter_map(|s| Some((s.message.id()?.clone(), s.method.clone()?)))
+            .filter_map(|s| Request::of(&s.message))
             .collect();
-        let context = Context { method: method.as_deref(), open: &open };
+        let context = Context { answers: answers.as_ref(), open: &open };
         let sent = fault.apply(message.value(), context);
         let touched = sent.len() != 1 || sent.iter().any(|s| s.changed);
         for outgoing in sent {

@@ -1,11 +1,11 @@
 //! A declared fault in a party that is alive: what it sends in place of what it meant to send, session by session, and where
 //! it says so.
 
-use crate::fault::{Context, Fault};
+use crate::fault::{Context, Fault, Request};
 use crate::reference::{Proposal, Route, SessionKey};
 use crate::trace::event::Body;
 use crate::transport::{Feed, Order, SendOrder};
-use crate::wire::{Id, Message, Party};
+use crate::wire::{Message, Party};
 use bytes::Bytes;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -35,7 +35,7 @@ pub struct Deviation {
 struct Session {
     fault: Fault,
     /// The requests of the other party that are not answered, oldest first.
-    open: Vec<(Id, String)>,
+    open: Vec<Request>,
 }
 
 impl Deviation {
@@ -51,9 +51,9 @@ impl Deviation {
     }
 
     /// The other party asked for something.
-    pub(super) fn asked(&mut self, key: SessionKey, id: &Id, method: &str) {
+    pub(super) fn asked(&mut self, key: SessionKey, request: Request) {
         let open = &mut self.session(key).open;
-        open.push((id.clone(), method.to_owned()));
+        open.push(request);
         if open.len() > MOST_OPEN {
             open.remove(0);
         }
@@ -69,11 +69,11 @@ impl Deviation {
         let name = self.fault.name.clone();
         let session = self.session(proposal.session);
         let answered = match &proposal.route {
-            Route::Answer(id) => session.open.iter().position(|(open, _)| open == id),
+            Route::Answer(id) => session.open.iter().position(|open| open.id == *id),
             _ => None,
         };
-        let method = answered.and_then(|i| session.open.get(i)).map(|(_, method)| method.as_str());
-        let sent = session.fault.apply(&proposal.message, Context { method, open: &session.open });
+        let answers = answered.and_then(|i| session.open.get(i));
+        let sent = session.fault.apply(&proposal.message, Context { answers, open: &session.open });
         let mut told: Vec<String> =
             sent.iter().filter(|out| out.changed).map(|out| format!("fault {name}: sent {}", out.message)).collect();
         if sent.is_empty() {
@@ -83,7 +83,7 @@ impl Deviation {
             // an answer that a fault puts in goes where the answer to its request goes
             let read = Message::of(&out.message);
             let route = match (read.is_answer(), read.id()) {
-                (true, Some(id)) if session.open.iter().any(|(open, _)| open == id) => Route::Answer(id.clone()),
+                (true, Some(id)) if session.open.iter().any(|open| open.id == *id) => Route::Answer(id.clone()),
                 _ => proposal.route.clone(),
             };
             (out.delay, order(proposal.session, route, &out.message))
