@@ -6,7 +6,7 @@
 
 use libtest_mimic::{Arguments, Failed, Trial};
 use mcp_interop::conversation::Conversation;
-use mcp_interop::fault::replay::replay;
+use mcp_interop::fault::replay::{carrier, replay};
 use mcp_interop::fault::{Fault, Request, library};
 use mcp_interop::judge::Finding;
 use mcp_interop::judge::finding::Blame;
@@ -177,7 +177,8 @@ fn not_meant(fault: &Fault, acts: &Acts, played: &Played, finding: &Finding) -> 
             let c = Conversation::of(&played.trace.header, &played.trace.events);
             c.said.iter().any(|s| {
                 let answers = c.request_of(s).and_then(|s| Request::of(&s.message));
-                let meant = at.matches(&s.message, answers.as_ref());
+                let over = carrier(&c, s.round_trip, Some(s.stream));
+                let meant = at.matches(&s.message, answers.as_ref(), &over);
                 s.event == event && meant && at.from.is_none_or(|party| party == s.from)
             })
         }

@@ -1,4 +1,4 @@
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "tests")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
 
 use super::*;
 use proptest::prelude::*;
@@ -9,7 +9,14 @@ fn fault(text: &str) -> Fault {
 }
 
 fn sent(fault: &mut Fault, message: &Value, context: Context<'_>) -> Vec<Value> {
-    fault.apply(message, context).into_iter().map(|o| o.message).collect()
+    fault
+        .apply(message, context)
+        .into_iter()
+        .map(|o| match o.what {
+            What::Message(value) => value,
+            other => panic!("{other:?} is no message"),
+        })
+        .collect()
 }
 
 fn request(id: i64, method: &str) -> Request {
@@ -24,8 +31,8 @@ fn an_answer_is_meant_by_what_was_asked() {
     for (name, meant) in [("this", true), ("that", false)] {
         let trigger =
             fault(&format!("- {{ name: x, by: server, do: [drop], on: {{ asked: {{ /params/name: {name} }} }} }}")).on;
-        assert_eq!(trigger.matches(&message, Some(&asked)), meant, "{name}");
-        assert!(!trigger.matches(&message, None));
+        assert_eq!(trigger.matches(&message, Some(&asked), &Carrier::default()), meant, "{name}");
+        assert!(!trigger.matches(&message, None, &Carrier::default()));
     }
 }
 
@@ -52,7 +59,7 @@ fn only_the_messages_that_are_meant_are_changed() {
     );
     let get = |status: &str| json!({"jsonrpc": "2.0", "id": 1, "result": {"status": status}});
     let asked = request(1, "tasks/get");
-    let of_get = Context { answers: Some(&asked), open: &[] };
+    let of_get = Context { answers: Some(&asked), ..Context::default() };
     assert_eq!(sent(&mut f, &get("working"), Context::default()), [get("working")], "another method");
     assert_eq!(sent(&mut f, &get("completed"), of_get), [get("completed")], "another status");
     assert_eq!(sent(&mut f, &get("working"), of_get), [get("working")], "the first");
@@ -68,12 +75,12 @@ fn an_answer_can_come_early_and_the_real_one_never() {
     );
     let open = [request(4, "tasks/get"), request(5, "tasks/result")];
     let question = json!({"jsonrpc": "2.0", "id": 1, "method": "elicitation/create", "params": {"m": "q"}});
-    let context = Context { answers: None, open: &open };
+    let context = Context { open: &open, ..Context::default() };
     let early = json!({"jsonrpc": "2.0", "id": 5, "result": {"m": "q"}});
     assert_eq!(sent(&mut f, &question, context), [question, early.clone()]);
     let real = |id: u8| json!({"jsonrpc": "2.0", "id": id, "result": {}});
-    assert_eq!(sent(&mut f, &real(4), Context { answers: open.first(), open: &open }), [real(4)]);
-    assert!(sent(&mut f, &real(5), Context { answers: open.last(), open: &open }).is_empty());
+    assert_eq!(sent(&mut f, &real(4), Context { answers: open.first(), open: &open, ..Context::default() }), [real(4)]);
+    assert!(sent(&mut f, &real(5), Context { answers: open.last(), open: &open, ..Context::default() }).is_empty());
 }
 
 #[test]

@@ -426,7 +426,7 @@ impl Desk<'_> {
         if pointer.is_empty() {
             return None;
         }
-        self.conversation.get(evidence.said)?.message.value().pointer(pointer)
+        self.conversation.get(evidence.said?)?.message.value().pointer(pointer)
     }
 
     /// The failure from which what a party says at that event, in words that the specification does not have, merely follows:

@@ -12,6 +12,9 @@ use crate::transport::Link;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+/// So many entries of a list it gives at once, so that there are pages to walk.
+const PAGE: usize = 4;
+
 /// Gives embedded servers. `surroundings` is asked for once a server.
 pub struct Embedded<F: FnMut() -> Surroundings> {
     /// Wall clock and randomness.
@@ -29,6 +32,7 @@ impl<F: FnMut() -> Surroundings> Servers for Embedded<F> {
         let (near, far) = ends(transport, Seat::Client);
         let mut setup = server::Setup::new((self.surroundings)());
         setup.without.clone_from(&self.without);
+        setup.dialect.page_size = Some(PAGE);
         let server = Server::new(setup);
         let (stop, stopped) = watch::channel(false);
         let mut host = Host::honest(Box::new(server));

@@ -5,7 +5,8 @@ use crate::fault::{Context, Fault, Request};
 use crate::reference::{Proposal, Route, SessionKey};
 use crate::trace::event::Body;
 use crate::transport::{Feed, Order, SendOrder};
-use crate::wire::{Message, Party};
+use crate::wire::json::Limits;
+use crate::wire::{Id, Message, Party};
 use bytes::Bytes;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -73,20 +74,38 @@ impl Deviation {
             _ => None,
         };
         let answers = answered.and_then(|i| session.open.get(i));
-        let sent = session.fault.apply(&proposal.message, Context { answers, open: &session.open });
-        let mut told: Vec<String> =
-            sent.iter().filter(|out| out.changed).map(|out| format!("fault {name}: sent {}", out.message)).collect();
+        let context = Context { answers, open: &session.open, ..Context::default() };
+        let sent = session.fault.apply(&proposal.message, context);
+        let mut told: Vec<String> = sent
+            .iter()
+            .filter(|out| out.changed)
+            .map(|out| format!("fault {name}: sent {}", String::from_utf8_lossy(&out.what.frame().unwrap_or_default())))
+            .collect();
         if sent.is_empty() {
             told.push(format!("fault {name}: kept back {}", proposal.message));
         }
-        let orders = sent.into_iter().map(|out| {
-            // an answer that a fault puts in goes where the answer to its request goes
-            let read = Message::of(&out.message);
-            let route = match (read.is_answer(), read.id()) {
-                (true, Some(id)) if session.open.iter().any(|open| open.id == *id) => Route::Answer(id.clone()),
-                _ => proposal.route.clone(),
+        let frames: Vec<(Duration, Bytes)> =
+            sent.iter().filter_map(|out| Some((out.delay, Bytes::from(out.what.frame()?)))).collect();
+        let is_open = |id: &Id| session.open.iter().any(|open| open.id == *id);
+        let read = |frame: &Bytes| Message::read(frame.clone(), &Limits::default());
+        let answers = |frame: &Bytes| {
+            let read = read(frame);
+            read.id().filter(|id| read.is_answer() && is_open(id)).cloned()
+        };
+        // what became of an answer goes where it would have gone, whatever it is now
+        let own = match &proposal.route {
+            Route::Answer(id) => frames.iter().position(|(_, frame)| answers(frame).as_ref() == Some(id)),
+            _ => None,
+        };
+        let own = own.or_else(|| frames.iter().rposition(|(_, frame)| answers(frame).is_none()));
+        let orders = frames.iter().enumerate().map(|(i, (delay, frame))| {
+            let route = match (answers(frame), &proposal.route) {
+                // an answer that a fault puts in goes where the answer to its request goes
+                (Some(id), _) => Route::Answer(id),
+                (None, Route::Answer(id)) if own != Some(i) => Route::Related(id.clone()),
+                (None, route) => route.clone(),
             };
-            (out.delay, order(proposal.session, route, &out.message))
+            (*delay, Order::Send(SendOrder::new(proposal.session, route, frame.clone())))
         });
         let orders = orders.collect();
         if let Some(i) = answered {

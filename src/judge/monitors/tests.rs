@@ -3,7 +3,7 @@
 use super::stored;
 use super::*;
 use crate::conversation::sample::Sample;
-use crate::fault::replay::{Replayed, replay};
+use crate::fault::replay::{Replayed, carrier, replay};
 use crate::fault::{Fault, Request, Trigger, library};
 use crate::judge::evidence::Shown;
 use crate::spec::{Catalogue, Revision};
@@ -36,8 +36,13 @@ fn line(e: &Evidence) -> String {
 /// The event of the message a trigger means.
 fn event_of(c: &Conversation, trigger: &Trigger) -> Option<u32> {
     let mut meant = c.said.iter().filter(|s| {
-        let answers = c.request_of(s).and_then(|s| Request::of(&s.message));
-        trigger.from.is_none_or(|p| p == s.from) && s.part.is_none() && trigger.matches(&s.message, answers.as_ref())
+        trigger.from.is_none_or(|p| p == s.from)
+            && s.part.is_none()
+            && trigger.matches(
+                &s.message,
+                c.request_of(s).and_then(|s| Request::of(&s.message)).as_ref(),
+                &carrier(c, s.round_trip, Some(s.stream)),
+            )
     });
     let nth = trigger.nth.unwrap_or(1);
     meant.nth(usize::try_from(nth - 1).unwrap()).map(|s| s.event)
