@@ -52,9 +52,21 @@ const ELSEWHERE: &[(&str, &str, &str)] = &[
     ("unknown-to-get-with-another-code", "tasks/ttl-expires", "there the task was known and has expired"),
     ("unknown-to-result-with-another-code", "tasks/ttl-expires", "there the task was known and has expired"),
     ("unknown-to-result-with-a-result", "tasks/ttl-expires", "there the task was known and has expired"),
-    ("a-completed-task-without-its-result", "tasks/neighbour-is-unhurt", "there nobody saw that the task was completed"),
-    ("a-completed-task-without-its-result", "tasks/result-fetched-by-two-at-once", "there nobody saw that the task was completed"),
-    ("never-says-input-required", "tasks/neighbour-is-unhurt", "there nobody asks for the result, so that it is only the course that stops"),
+    (
+        "a-completed-task-without-its-result",
+        "tasks/neighbour-is-unhurt",
+        "there nobody saw that the task was completed",
+    ),
+    (
+        "a-completed-task-without-its-result",
+        "tasks/result-fetched-by-two-at-once",
+        "there nobody saw that the task was completed",
+    ),
+    (
+        "never-says-input-required",
+        "tasks/neighbour-is-unhurt",
+        "there nobody asks for the result, so that it is only the course that stops",
+    ),
 ];
 
 fn main() {
@@ -157,7 +169,9 @@ fn caught(fault: &Fault) -> Result<(), String> {
                 }
             }
         }
-        if let Some((_, _, why)) = ELSEWHERE.iter().find(|(name, id, _)| *name == fault.name && *id == file(&scenario.id)) {
+        if let Some((_, _, why)) =
+            ELSEWHERE.iter().find(|(name, id, _)| *name == fault.name && *id == file(&scenario.id))
+        {
             let whole = results.played.iter().any(|played| Acts::of(fault, played).any());
             match wrong.len() > before {
                 true => wrong.truncate(before),

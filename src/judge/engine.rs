@@ -270,9 +270,9 @@ impl Desk<'_> {
             // where a monitor finds the message to be of the wrong kind, the course only says that it matters
             if requirement.is_none()
                 && let Some(known) = self.wrong_kind(deviation)
-                && let Some(finding) = findings.iter_mut().find(|f| {
-                    f.requirement.as_deref() == Some(known) && f.blame == Blame::from(deviation.party)
-                })
+                && let Some(finding) = findings
+                    .iter_mut()
+                    .find(|f| f.requirement.as_deref() == Some(known) && f.blame == Blame::from(deviation.party))
             {
                 finding.verdict = finding.verdict.max(Verdict::Fail);
                 continue;
