@@ -255,11 +255,14 @@ impl Exchange {
                 let from = by.unwrap_or(if *how == Closing::Clean { Party::Server } else { Party::Client });
                 said(from, What::Closed { stream: *stream, trip })
             }
-            Body::HttpRequest { round_trip, method, headers, .. } => {
+            Body::HttpRequest { round_trip, method, headers, step, .. } => {
                 let trip = self.trips.entry(*round_trip).or_default();
                 trip.request_headers.clone_from(headers);
                 let resuming = headers.iter().any(|(n, _)| n.eq_ignore_ascii_case("last-event-id"));
-                said(Party::Client, What::Asked { trip: *round_trip, method: method.clone(), resuming })
+                // a client of ours listens by itself too: that is no act of the script
+                let by_itself = self.ours == Some(Party::Client) && method == "GET" && !resuming && step.is_none();
+                let asked = What::Asked { trip: *round_trip, method: method.clone(), resuming };
+                if by_itself { None } else { said(Party::Client, asked) }
             }
             Body::HttpResponse { round_trip, status, headers, body } => {
                 let trip = self.trips.entry(*round_trip).or_default();
