@@ -45,6 +45,8 @@ pub enum Step {
     },
     /// Ask the other party all of these at once, and wait for all answers.
     Ask(Vec<Ask>),
+    /// A step of the work is done: tell the witness.
+    Done,
     /// Close the connection that carries the answer, but not its stream (Streamable HTTP; elsewhere nothing).
     CloseStream,
 }
@@ -58,6 +60,8 @@ pub struct Plan {
     pub steps: VecDeque<Step>,
     /// It does not stop when its task is cancelled.
     pub stubborn: bool,
+    /// The token under which a witness is told of it, if it is.
+    pub witness: Option<String>,
     /// How it ends.
     pub finish: Finish,
 }
@@ -72,7 +76,7 @@ impl Plan {
     /// Ends at once like this.
     #[must_use]
     pub fn end(outcome: Outcome) -> Plan {
-        Plan { steps: VecDeque::new(), stubborn: false, finish: Box::new(move |_| outcome) }
+        Plan { steps: VecDeque::new(), stubborn: false, witness: None, finish: Box::new(move |_| outcome) }
     }
 
     /// Ends at once with this `CallToolResult` text.
@@ -102,7 +106,7 @@ impl Plan {
 
     /// Asks, then ends by the answers.
     pub fn ask(asks: Vec<Ask>, finish: impl FnOnce(&[Outcome]) -> Outcome + Send + 'static) -> Plan {
-        Plan { steps: VecDeque::from([Step::Ask(asks)]), stubborn: false, finish: Box::new(finish) }
+        Plan { steps: VecDeque::from([Step::Ask(asks)]), stubborn: false, witness: None, finish: Box::new(finish) }
     }
 }
 

@@ -258,6 +258,7 @@ impl HttpClient {
             target: request.path.clone(),
             headers: recorded(&request.headers),
             step,
+            client: None,
         };
         let Some(feed) = self.feed.feed() else { return Vec::new() };
         let answer = Answer::new(rt, &request.method, Some(Party::Client), &self.numbers, self.bounds);
@@ -300,6 +301,11 @@ impl HttpClient {
         for stream in trip.post.into_iter().chain(answer) {
             self.resumable.insert(stream, resume.clone());
         }
+    }
+
+    /// Opens event streams with GET only when it is ordered to.
+    pub fn listens_when_told(&mut self) {
+        self.habits.listens = false;
     }
 
     /// See [`super::Link::next`].

@@ -229,7 +229,7 @@ impl World {
     }
 
     fn do_it(&mut self, session: SessionKey, deed: &Deed) {
-        let arguments = json!({ "files": 3, "ms": 500 });
+        let arguments = json!({ "files": 3, "ms": 500, "token": "w", "text": "no", "marker": "m" });
         let pick = |n: usize, of: usize| if of == 0 { None } else { Some(n % of) };
         match *deed {
             Deed::Create { tool, ttl } => {

@@ -195,18 +195,19 @@ fn two_questions_at_once_and_one_sampling() {
 #[test]
 fn failures_reach_the_application_as_they_are() {
     let play = play(doing(vec![
-        call_as_task("tool", "test_task_error", json!({})),
-        call_as_task("protocol", "test_task_protocol_error", json!({})),
-        call("plain", "test_task_protocol_error", json!({})),
+        call_as_task("tool", "test_task_error", json!({ "text": "Out of paper" })),
+        call_as_task("protocol", "test_task_protocol_error", json!({ "marker": "m" })),
+        call("plain", "test_task_protocol_error", json!({ "marker": "m" })),
         call("required", "test_task_required", json!({})),
         call_as_task("forbidden", "test_simple_text", json!({})),
         call("unknown", "no_such_tool", json!({})),
         call("invalid", "test_task_slow", json!({ "ms": "soon" })),
     ]));
     assert_eq!(play.outcome("tool")["result"]["isError"], true);
+    assert_eq!(text(play.outcome("tool")), "Out of paper");
     assert_eq!(play.outcome("protocol"), play.outcome("plain"));
-    assert_eq!(play.outcome("plain")["error"]["code"], -32603);
-    assert_eq!(play.outcome("plain")["error"]["data"]["intended"], true);
+    assert_eq!(play.outcome("plain")["error"]["code"], -32050);
+    assert_eq!(play.outcome("plain")["error"]["data"], json!({ "marker": "m" }));
     assert_eq!(play.outcome("required")["error"]["code"], -32601);
     assert_eq!(play.outcome("forbidden")["error"]["code"], -32601);
     assert_eq!(play.outcome("unknown")["error"]["code"], -32602);

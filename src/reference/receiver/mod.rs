@@ -3,9 +3,11 @@
 mod pages;
 mod peer;
 mod serve;
+mod witness;
 mod works;
 
 pub use peer::{LEVELS, Peer};
+pub use witness::Witness;
 
 use super::dialect::Dialect;
 use super::requestor::{Following, Purpose, Requestor, Settled};
@@ -17,17 +19,7 @@ use crate::wire::{Id, Message};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
-
-/// How often the works of a session's tasks began and ended; a witness can ask.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Witness {
-    /// Works that began.
-    pub began: u64,
-    /// Works that ran to their end, also if their task was cancelled before.
-    pub ended: u64,
-    /// Works that were stopped before their end.
-    pub stopped: u64,
-}
+use witness::Witnesses;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Caller {
@@ -44,6 +36,8 @@ struct Work {
     related: Option<String>,
     steps: VecDeque<Step>,
     stubborn: bool,
+    /// The token under which the witness is told of it.
+    witness: Option<String>,
     finish: Finish,
     answers: Vec<Option<Outcome>>,
     until: Option<Duration>,
@@ -91,7 +85,7 @@ pub struct Receiver {
     works: BTreeMap<u64, Work>,
     next_work: u64,
     waiters: Vec<Waiter>,
-    witnesses: BTreeMap<SessionKey, Witness>,
+    witnesses: Witnesses,
     /// Tasks by the request that created them, until that request's answer was sent.
     created: BTreeMap<(SessionKey, Id), String>,
 }
@@ -155,7 +149,7 @@ impl Receiver {
             works: BTreeMap::new(),
             next_work: 0,
             waiters: Vec::new(),
-            witnesses: BTreeMap::new(),
+            witnesses: Witnesses::default(),
             created: BTreeMap::new(),
         }
     }
@@ -197,10 +191,10 @@ impl Receiver {
             })
     }
 
-    /// How often the works of the session's tasks began and ended.
+    /// How the work with that token stands, whosesoever it is.
     #[must_use]
-    pub fn witness(&self, session: SessionKey) -> Witness {
-        self.witnesses.get(&session).copied().unwrap_or_default()
+    pub fn witness(&self, token: &str) -> Witness {
+        self.witnesses.of(token)
     }
 
     /// Sends a message.
@@ -232,10 +226,12 @@ impl Receiver {
                 self.created.insert((session, request.clone()), id.clone());
                 self.answer(session, request, &Outcome::Result(json!({ "task": shown })));
                 steps.push_front(Step::Wait(self.dialect.task_delay));
-                self.witnesses.entry(session).or_default().began += 1;
                 Caller::Task { id, request: request.clone() }
             }
         };
+        if let Some(token) = &plan.witness {
+            self.witnesses.begin(token);
+        }
         let work = Work {
             session,
             caller,
@@ -243,6 +239,7 @@ impl Receiver {
             related: rpc::related(params).map(str::to_owned),
             steps,
             stubborn: plan.stubborn,
+            witness: plan.witness,
             finish: plan.finish,
             answers: Vec::new(),
             until: None,
@@ -343,7 +340,6 @@ impl Receiver {
             self.queue.drop_task(&task.id);
         }
         self.peers.remove(&session);
-        self.witnesses.remove(&session);
         self.out.retain(|effect| !matches!(effect, Effect::Send(p) if p.session == session));
         self.out.retain(|effect| !matches!(effect, Effect::CloseStream { session: of, .. } if *of == session));
         let mut open = self.requestor.closed(session);

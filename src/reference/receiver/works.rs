@@ -54,6 +54,11 @@ impl Receiver {
                 Step::Log { level, data } => self.log(now, key, level, data),
                 Step::Progress { progress, total } => self.progress(now, key, progress, total),
                 Step::Ask(asks) => self.ask(now, key, asks),
+                Step::Done => {
+                    if let Some(token) = &work.witness {
+                        self.witnesses.step(token);
+                    }
+                }
                 Step::CloseStream => {
                     if let Caller::Plain { request } = &work.caller {
                         let (session, request) = (work.session, request.clone());
@@ -181,6 +186,9 @@ impl Receiver {
 
     pub(super) fn finish(&mut self, now: Duration, key: u64) {
         let Some(work) = self.works.remove(&key) else { return };
+        if let Some(token) = &work.witness {
+            self.witnesses.finish(token);
+        }
         let answers: Vec<Outcome> = work.answers.into_iter().flatten().collect();
         let mut outcome = (work.finish)(&answers);
         match work.caller {
@@ -191,7 +199,6 @@ impl Receiver {
                 self.answer(work.session, &request, &outcome);
             }
             Caller::Task { id, .. } => {
-                self.witnesses.entry(work.session).or_default().ended += 1;
                 let most = self.store.limits().result_bytes;
                 let bytes = outcome.to_value().to_string().len();
                 if bytes > most {
@@ -245,9 +252,6 @@ impl Receiver {
             }
         } else {
             self.works.remove(&key);
-            if task.is_some() {
-                self.witnesses.entry(session).or_default().stopped += 1;
-            }
         }
     }
 

@@ -2,6 +2,7 @@
 
 mod content;
 mod features;
+mod task_tools;
 mod tools;
 
 #[cfg(test)]
@@ -291,7 +292,7 @@ impl Server {
         if let Some(reason) = refused {
             return Some(Outcome::error(rpc::METHOD_NOT_FOUND, reason));
         }
-        let plan = tool.plan(&Call { arguments, peer, witness: self.receiver.witness(session) });
+        let plan = tool.plan(&Call { arguments, peer, receiver: &self.receiver });
         self.receiver.start(now, &Job { session, request: id, params, as_task }, plan);
         None
     }

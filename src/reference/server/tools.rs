@@ -1,9 +1,9 @@
 //! The tools of the fixture contract, and tools from data.
 
-use super::super::receiver::{Peer, Witness};
-use super::super::rpc::{INTERNAL_ERROR, Outcome};
+use super::super::receiver::{Peer, Receiver};
+use super::super::rpc::Outcome;
 use super::super::work::{Ask, Plan, Step, error_result, text_result};
-use super::content;
+use super::{content, task_tools};
 use crate::spec::Revision;
 use crate::spec::methods::declared;
 use serde_json::{Map, Value, json};
@@ -56,18 +56,18 @@ pub struct ScriptedAsk {
 pub(super) struct Call<'a> {
     pub(super) arguments: &'a Value,
     pub(super) peer: &'a Peer,
-    pub(super) witness: Witness,
+    pub(super) receiver: &'a Receiver,
 }
 
 impl Call<'_> {
-    fn text(&self, name: &str) -> Result<String, Plan> {
+    pub(super) fn text(&self, name: &str) -> Result<String, Plan> {
         match self.arguments.get(name).and_then(Value::as_str) {
             Some(text) => Ok(text.to_owned()),
             None => Err(Plan::unable(&format!("the argument `{name}` is missing or no string"))),
         }
     }
 
-    fn count(&self, name: &str, most: u64) -> Result<u64, Plan> {
+    pub(super) fn count(&self, name: &str, most: u64) -> Result<u64, Plan> {
         match self.arguments.get(name).and_then(Value::as_u64).filter(|count| *count <= most) {
             Some(count) => Ok(count),
             None => Err(Plan::unable(&format!("the argument `{name}` is missing or no integer from 0 to {most}"))),
@@ -75,7 +75,7 @@ impl Call<'_> {
     }
 
     /// Can the other party carry this method out as a task?
-    fn takes_tasks(&self, leaf: &str) -> bool {
+    pub(super) fn takes_tasks(&self, leaf: &str) -> bool {
         declared(&self.peer.capabilities, leaf)
     }
 }
@@ -93,7 +93,7 @@ pub(super) struct Tool {
 }
 
 impl Tool {
-    fn new(
+    pub(super) fn new(
         name: &str,
         description: &str,
         input_schema: Value,
@@ -109,11 +109,11 @@ impl Tool {
         }
     }
 
-    fn since(self, since: Revision) -> Tool {
+    pub(super) fn since(self, since: Revision) -> Tool {
         Tool { since, ..self }
     }
 
-    fn task(self, task_support: TaskSupport) -> Tool {
+    pub(super) fn task(self, task_support: TaskSupport) -> Tool {
         Tool { task_support, since: Revision::V2025_11_25, ..self }
     }
 
@@ -151,11 +151,11 @@ impl Tool {
     }
 }
 
-fn no_arguments() -> Value {
+pub(super) fn no_arguments() -> Value {
     json!({ "type": "object", "properties": {} })
 }
 
-fn arguments(properties: Value) -> Value {
+pub(super) fn arguments(properties: Value) -> Value {
     let required: Vec<&String> = properties.as_object().map(|all| all.keys().collect()).unwrap_or_default();
     json!({ "type": "object", "properties": properties, "required": required })
 }
@@ -173,17 +173,17 @@ fn form(message: &str, properties: Value, required: &[&str]) -> Ask {
     Ask::new("elicitation/create", json!({ "message": message, "requestedSchema": schema }))
 }
 
-fn confirmation(message: &str) -> Ask {
+pub(super) fn confirmation(message: &str) -> Ask {
     form(message, json!({ "confirm": { "type": "boolean" } }), &["confirm"])
 }
 
-fn sampling(prompt: &str) -> Ask {
+pub(super) fn sampling(prompt: &str) -> Ask {
     let messages = json!([{ "role": "user", "content": { "type": "text", "text": prompt } }]);
     Ask::new("sampling/createMessage", json!({ "messages": messages, "maxTokens": 100 }))
 }
 
 /// Passes the result of the one question on, or says as a tool error why there is none.
-fn by_result(answers: &[Outcome], then: impl FnOnce(&Value) -> Outcome) -> Outcome {
+pub(super) fn by_result(answers: &[Outcome], then: impl FnOnce(&Value) -> Outcome) -> Outcome {
     match answers.first() {
         Some(Outcome::Result(result)) => then(result),
         Some(Outcome::Error(error)) => {
@@ -194,12 +194,12 @@ fn by_result(answers: &[Outcome], then: impl FnOnce(&Value) -> Outcome) -> Outco
     }
 }
 
-fn is_confirmed(result: &Value) -> bool {
+pub(super) fn is_confirmed(result: &Value) -> bool {
     result.get("action").is_some_and(|action| action == "accept")
         && result.pointer("/content/confirm") == Some(&Value::Bool(true))
 }
 
-fn sampled(result: &Value) -> Outcome {
+pub(super) fn sampled(result: &Value) -> Outcome {
     let text = match result.get("content") {
         Some(Value::Array(blocks)) => blocks.iter().find_map(|block| block.get("text")).and_then(Value::as_str),
         Some(block) => block.get("text").and_then(Value::as_str),
@@ -208,7 +208,7 @@ fn sampled(result: &Value) -> Outcome {
     text_result(&format!("LLM response: {}", text.unwrap_or("(no text)")))
 }
 
-fn told(result: &Value) -> Outcome {
+pub(super) fn told(result: &Value) -> Outcome {
     let action = result.get("action").and_then(Value::as_str).unwrap_or("nothing");
     let content = result.get("content").cloned().unwrap_or_else(|| Value::Object(Map::new()));
     text_result(&format!("User response: action={action}, content={content}"))
@@ -218,7 +218,7 @@ fn told(result: &Value) -> Outcome {
 pub(super) fn contract() -> Vec<Tool> {
     let mut tools = plain();
     tools.extend(asking());
-    tools.extend(as_tasks());
+    tools.extend(task_tools::contract());
     tools
 }
 
@@ -319,105 +319,6 @@ fn asking() -> Vec<Tool> {
             let ask = form("Please select options from the enum fields", content::enums_form(), &[]);
             Ok(Plan::ask(vec![ask], |answers| by_result(answers, told)))
         })
-        .since(Revision::V2025_11_25),
-    ]
-}
-
-fn as_tasks() -> Vec<Tool> {
-    use TaskSupport::{Optional, Required};
-    let milliseconds = || arguments(json!({ "ms": { "type": "integer", "minimum": 0, "maximum": 600_000 } }));
-    vec![
-        Tool::new(
-            "test_task_elicitation",
-            "Asks for a confirmation before it deletes.",
-            arguments(json!({ "files": { "type": "integer", "minimum": 0 } })),
-            |call| {
-                let files = call.count("files", u64::MAX)?;
-                Ok(Plan::ask(vec![confirmation(&format!("Delete {files} files?"))], move |answers| {
-                    by_result(answers, |result| match is_confirmed(result) {
-                        true => text_result(&format!("Deleted {files} files")),
-                        false => text_result("Nothing deleted"),
-                    })
-                }))
-            },
-        )
-        .task(Optional),
-        Tool::new("test_task_optional", "Can be called either way.", no_arguments(), |_| Ok(Plan::text("Done")))
-            .task(Optional),
-        Tool::new("test_task_required", "Can be called only as a task.", no_arguments(), |_| Ok(Plan::text("Done")))
-            .task(Required),
-        Tool::new("test_task_slow", "Waits.", milliseconds(), |call| {
-            let ms = call.count("ms", 600_000)?;
-            Ok(Plan::text(&format!("Waited {ms} ms")).after_ms(ms))
-        })
-        .task(Optional),
-        Tool::new(
-            "test_elicit_as_task",
-            "Has the client ask its user, as a task of the client.",
-            no_arguments(),
-            |call| {
-                let as_task = call.takes_tasks("tasks.requests.elicitation.create").then_some(60_000);
-                let ask = Ask { as_task, ..confirmation("Go on?") };
-                Ok(Plan::ask(vec![ask], |answers| by_result(answers, told)))
-            },
-        )
-        .since(Revision::V2025_11_25),
-        Tool::new(
-            "test_sample_as_task",
-            "Has the client's model answer, as a task of the client.",
-            no_arguments(),
-            |call| {
-                let as_task = call.takes_tasks("tasks.requests.sampling.createMessage").then_some(60_000);
-                let ask = Ask { as_task, ..sampling("Say something.") };
-                Ok(Plan::ask(vec![ask], |answers| by_result(answers, sampled)))
-            },
-        )
-        .since(Revision::V2025_11_25),
-        Tool::new("test_task_two_questions", "Asks two questions at once.", no_arguments(), |_| {
-            let asks = vec![confirmation("The first?"), confirmation("The second?")];
-            Ok(Plan::ask(asks, |answers| {
-                let yes = answers.iter().filter_map(Outcome::result).filter(|result| is_confirmed(result)).count();
-                text_result(&format!("{yes} of {} confirmed", answers.len()))
-            }))
-        })
-        .task(Optional),
-        Tool::new(
-            "test_task_sampling",
-            "Has the client's model answer a prompt before it goes on.",
-            arguments(json!({ "prompt": { "type": "string" } })),
-            |call| Ok(Plan::ask(vec![sampling(&call.text("prompt")?)], |answers| by_result(answers, sampled))),
-        )
-        .task(Optional),
-        Tool::new("test_task_error", "Ends with a tool error.", no_arguments(), |_| {
-            Ok(Plan::unable("This tool intentionally returns an error for testing"))
-        })
-        .task(Optional),
-        Tool::new("test_task_protocol_error", "Ends with a JSON-RPC error.", no_arguments(), |_| {
-            let error = json!({
-                "code": INTERNAL_ERROR,
-                "message": "This tool intentionally fails for testing",
-                "data": { "intended": true },
-            });
-            Ok(Plan::end(Outcome::Error(error)))
-        })
-        .task(Optional),
-        Tool::new("test_task_progress", "Reports progress to who wants it.", no_arguments(), |_| Ok(progressing()))
-            .task(Optional),
-        Tool::new("test_task_stubborn", "Waits, and does not stop when it is cancelled.", milliseconds(), |call| {
-            let ms = call.count("ms", 600_000)?;
-            let plan = Plan::text(&format!("Waited {ms} ms")).after_ms(ms);
-            Ok(Plan { stubborn: true, ..plan })
-        })
-        .task(Optional),
-        Tool::new(
-            "test_witness",
-            "Tells how many tasks of this session began, ended and were stopped.",
-            no_arguments(),
-            |call| {
-                let Witness { began, ended, stopped } = call.witness;
-                Ok(Plan::text(&json!({ "began": began, "ended": ended, "stopped": stopped }).to_string()))
-            },
-        )
         .since(Revision::V2025_11_25),
     ]
 }

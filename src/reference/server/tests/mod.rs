@@ -104,6 +104,12 @@ impl Bench {
         answer["result"]["task"]["taskId"].as_str().unwrap().to_owned()
     }
 
+    fn witness(&mut self, session: SessionKey, token: &str) -> Value {
+        let params = json!({ "name": "test_witness", "arguments": { "token": token } });
+        let told = self.ask(session, "tools/call", params)["result"]["content"][0]["text"].clone();
+        serde_json::from_str(told.as_str().unwrap()).unwrap()
+    }
+
     fn status(&mut self, session: SessionKey, task: &str) -> Value {
         self.ask(session, "tasks/get", json!({ "taskId": task }))["result"]["status"].clone()
     }

@@ -95,8 +95,7 @@ fn one_answer_of_two_leaves_the_task_waiting() {
 fn cancelling_sticks() {
     let mut bench = Bench::ready();
     for (name, stubborn) in [("test_task_slow", false), ("test_task_stubborn", true)] {
-        let before = bench.server.receiver.witness(A);
-        let task = bench.task(A, name, json!({ "ms": 200 }));
+        let task = bench.task(A, name, json!({ "ms": 200, "token": name }));
         bench.pass(50);
         let (waiting, _) = bench.request(A, "tasks/result", json!({ "taskId": task }));
         let (cancel, effects) = bench.request(A, "tasks/cancel", json!({ "taskId": task }));
@@ -108,12 +107,30 @@ fn cancelling_sticks() {
         assert_eq!(bench.status(A, &task), "cancelled");
         assert_eq!(bench.code("tasks/cancel", json!({ "taskId": task })), -32602);
         assert_eq!(bench.code("tasks/result", json!({ "taskId": task })), -32603);
-        let after = bench.server.receiver.witness(A);
-        assert_eq!(after.ended - before.ended, u64::from(stubborn));
-        assert_eq!(after.stopped - before.stopped, u64::from(!stubborn));
+        let told = bench.witness(A, name);
+        assert_eq!(told["started"], true);
+        assert_eq!(told["finished"], stubborn);
+        assert_eq!(told["steps"], if stubborn { 10 } else { 1 });
     }
-    let told = bench.ask(A, "tools/call", json!({ "name": "test_witness" }));
-    assert_eq!(told["result"]["content"][0]["text"], r#"{"began":2,"ended":1,"stopped":1}"#);
+}
+
+#[test]
+fn the_witness_knows_the_work_of_every_session() {
+    let mut bench = Bench::ready();
+    bench.open(B, "2025-11-25");
+    let never = json!({ "started": false, "steps": 0, "finished": false });
+    assert_eq!(bench.witness(B, "x"), never);
+    let (call, effects) =
+        bench.request(A, "tools/call", json!({ "name": "test_task_slow", "arguments": { "ms": 100, "token": "x" } }));
+    assert!(effects.is_empty(), "{call} takes its time");
+    assert_eq!(bench.witness(B, "x"), json!({ "started": true, "steps": 0, "finished": false }));
+    bench.pass(35);
+    assert_eq!(bench.witness(B, "x"), json!({ "started": true, "steps": 3, "finished": false }));
+    assert_eq!(messages(&bench.pass(65))[0]["result"]["content"][0]["text"], "Waited 100 ms");
+    assert_eq!(bench.witness(B, "x"), json!({ "started": true, "steps": 10, "finished": true }));
+    assert_eq!(bench.witness(A, "y"), never);
+    let long = json!({ "name": "test_task_slow", "arguments": { "ms": 1, "token": "x".repeat(201) } });
+    assert_eq!(bench.ask(A, "tools/call", long)["result"]["isError"], true);
 }
 
 #[test]
@@ -152,7 +169,8 @@ fn a_creating_request_cannot_be_cancelled_by_notification() {
 #[test]
 fn a_task_expires_with_its_ttl() {
     let mut bench = Bench::ready();
-    let call = json!({ "name": "test_task_slow", "arguments": { "ms": 600_000 }, "task": { "ttl": 500 } });
+    let call =
+        json!({ "name": "test_task_slow", "arguments": { "ms": 600_000, "token": "long" }, "task": { "ttl": 500 } });
     let task = bench.ask(A, "tools/call", call)["result"]["task"].clone();
     assert_eq!(task["ttl"], 500);
     let id = task["taskId"].clone();
@@ -165,7 +183,7 @@ fn a_task_expires_with_its_ttl() {
     for method in ["tasks/get", "tasks/result", "tasks/cancel"] {
         assert_eq!(bench.code(method, json!({ "taskId": id })), -32602);
     }
-    assert_eq!(bench.server.receiver.witness(A).stopped, 1);
+    assert_eq!(bench.witness(A, "long")["finished"], false);
     assert!(bench.server.idle());
 }
 
@@ -211,7 +229,7 @@ fn limits_are_kept() {
     let limits = Limits { tasks_per_requestor: 2, result_bytes: 60, ..Limits::default() };
     let mut bench = Bench::ready_with(|setup| setup.store = Box::new(InMemoryTaskStore::new(limits)), "2025-11-25");
     let task = bench.task(A, "test_task_elicitation", json!({ "files": 2 }));
-    let large = bench.task(A, "test_task_error", json!({}));
+    let large = bench.task(A, "test_task_error", json!({ "text": "no".repeat(40) }));
     let call = json!({ "name": "test_task_optional", "task": {} });
     assert_eq!(bench.code("tools/call", call), -32603);
     bench.pass(20);
