@@ -217,11 +217,17 @@ impl Desk<'_> {
         parties
     }
 
+    /// Does the step itself decide what it claims of a requirement? Not where a monitor does; but what a window shows by
+    /// absence no message could show to a monitor.
+    fn decided_by_step(plan: &Plan, step: &str, requirement: &str) -> bool {
+        !monitors::covers(requirement) || plan.is_window(step)
+    }
+
     /// The steps' claims: those that no monitor decides are decided by the step itself.
     fn claims(&self, plan: &Plan, walk: &Walk, cleared: &mut Vec<Cleared>, unreached: &mut BTreeMap<String, String>) {
         for shown in &walk.shown {
             let parties = self.claimed_of(plan, &shown.step, &shown.requirement);
-            if parties.is_empty() || monitors::covers(&shown.requirement) {
+            if parties.is_empty() || !Self::decided_by_step(plan, &shown.step, &shown.requirement) {
                 continue;
             }
             let requirement = shown.requirement.clone();
@@ -241,7 +247,7 @@ impl Desk<'_> {
             }
         }
         // a claim that a monitor decides and that nothing exercised is not silently a pass
-        for shown in walk.shown.iter().filter(|s| monitors::covers(&s.requirement)) {
+        for shown in walk.shown.iter().filter(|s| !Self::decided_by_step(plan, &s.step, &s.requirement)) {
             if !self.claimed_of(plan, &shown.step, &shown.requirement).is_empty() {
                 unreached
                     .entry(shown.requirement.clone())
@@ -259,7 +265,8 @@ impl Desk<'_> {
                 continue;
             }
             let of_party = |id: &&String| self.claimed_of(plan, &deviation.step, id).contains(&deviation.party);
-            let own = deviation.proves.iter().filter(|id| !monitors::covers(id) && of_party(id));
+            let decides = |id: &&String| Self::decided_by_step(plan, &deviation.step, id);
+            let own = deviation.proves.iter().filter(|id| decides(id) && of_party(id));
             let own = own.rev().max_by_key(|id| self.severity(id));
             let requirement = own.cloned();
             if self.asked_with_an_echo(deviation.event)
