@@ -1,13 +1,27 @@
 //! Honest traces for the kill matrix: every monitored rule is exercised in one of them.
 
+#[path = "stored_http.rs"]
+mod over_http;
+
 use crate::conversation::RELATED_TASK;
 use crate::conversation::sample::Sample;
 use crate::trace::{Body, EndReason, Seat, StreamKind, Trace, Transport};
 use crate::wire::Party;
 use serde_json::{Value, json};
 
-pub(super) const NAMES: [&str; 7] =
-    ["tour", "tour-over-http", "refusals", "undeclared", "unlisted", "http", "stateless"];
+pub(super) const NAMES: [&str; 11] = [
+    "tour",
+    "tour-over-http",
+    "refusals",
+    "undeclared",
+    "unlisted",
+    "http",
+    "stateless",
+    "streams",
+    "heads",
+    "renewed",
+    "polled",
+];
 
 /// The trace with that name.
 pub(super) fn trace(name: &str) -> Trace {
@@ -20,6 +34,10 @@ pub(super) fn trace(name: &str) -> Trace {
         "unlisted" => unlisted(),
         "http" => http(),
         "stateless" => stateless(),
+        "streams" => over_http::streams(),
+        "heads" => over_http::heads(),
+        "renewed" => over_http::renewed(),
+        "polled" => over_http::polled(),
         other => panic!("there is no stored trace {other}"),
     }
 }
