@@ -210,6 +210,18 @@ impl Sample {
         self.push(Body::StreamClosed { stream, by: Some(Party::Server), how: Closing::Clean })
     }
 
+    /// The head of the last request has that header, or (`None`) has it not.
+    pub(crate) fn header(&mut self, name: &str, value: Option<&str>) {
+        let heads = self.events.iter_mut().rev().filter_map(|e| match &mut e.body {
+            Body::HttpRequest { headers, .. } => Some(headers),
+            _ => None,
+        });
+        if let Some(headers) = heads.into_iter().next() {
+            headers.retain(|(n, _)| !n.eq_ignore_ascii_case(name));
+            headers.extend(value.map(|v| (name.to_owned(), v.to_owned())));
+        }
+    }
+
     /// The round trip of what was asked last.
     pub(crate) fn last_trip(&self) -> u32 {
         self.trips.saturating_sub(1)
