@@ -530,7 +530,14 @@ fn odd(sample: &Sample, kind: u8, index: prop::sample::Index, n: u8) -> Body {
         12 => Body::StreamClosed { stream: StreamId(trip), by: Some(from), how: Closing::Cut("gone".into()) },
         13 => {
             let method = if from == Party::Client { "GET" } else { "DELETE" }.to_owned();
-            Body::HttpRequest { round_trip: trip, method, target: "/mcp".into(), headers: Vec::new(), step: None }
+            Body::HttpRequest {
+                round_trip: trip,
+                method,
+                target: "/mcp".into(),
+                headers: Vec::new(),
+                step: None,
+                client: None,
+            }
         }
         14 => {
             let status = 199 + u16::from(n);

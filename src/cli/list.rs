@@ -1,12 +1,14 @@
-//! `list`: the scenarios, with the seats and revisions they hold for.
+//! `list`: the scenarios, with the seats and revisions they hold for; or the faults of `serve --fault`.
 
 use super::screen;
 use super::selection::{Selection, revision};
+use crate::fault::library;
 use crate::report::text::count;
 use crate::scenario::seats;
 use crate::spec::Revision;
 use crate::spec::catalogue::Catalogue;
 use crate::trace::Transport;
+use crate::wire::Party;
 use clap::Args;
 
 /// `mcp-interop list`
@@ -17,9 +19,27 @@ pub(super) struct Arguments {
     /// Only scenarios that hold for this revision
     #[arg(long, value_parser = revision)]
     revision: Option<Revision>,
+    /// List the faults that `serve --fault` knows, with the requirements they break
+    #[arg(long, conflicts_with_all = ["scenarios", "folder", "revision"])]
+    faults: bool,
+}
+
+/// The faults of a server that is alive, and the harmless variations.
+fn faults() -> Result<u8, String> {
+    let live: Vec<_> = library::all().iter().filter(|f| f.by == Party::Server && f.stored_only.is_none()).collect();
+    let width = live.iter().map(|f| f.name.len()).max().unwrap_or_default();
+    for fault in &live {
+        let breaks = fault.breaks.as_deref().unwrap_or("(harmless)");
+        screen::line(&format!("{:width$}  {breaks}", fault.name))?;
+    }
+    screen::line(&count(live.len(), "fault"))?;
+    Ok(0)
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<u8, String> {
+    if arguments.faults {
+        return faults();
+    }
     let scenarios = arguments.selection.load()?;
     let wanted = |s: &&crate::scenario::Scenario| arguments.revision.is_none_or(|r| s.revisions.contains(&r));
     let chosen: Vec<_> = scenarios.iter().filter(wanted).collect();

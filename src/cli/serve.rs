@@ -1,9 +1,11 @@
 //! `serve`: offers the embedded server to anybody, over stdio or HTTP.
 
 use super::{interrupt, screen};
+use crate::fault::{Fault, library};
 use crate::reference::SessionKey;
 use crate::reference::server::{Server, Setup};
 use crate::run::surroundings;
+use crate::seat::deviation::{Deviation, Teller};
 use crate::seat::host::Host;
 use crate::transport::http_server::{HttpServer, ServerHabits};
 use crate::transport::memory::Acceptor;
@@ -19,6 +21,21 @@ pub(super) struct Arguments {
     /// Serve Streamable HTTP on this port of the loopback interface (0: any that is free), in place of stdio
     #[arg(long, value_name = "PORT", num_args = 0..=1, default_missing_value = "0")]
     http: Option<u16>,
+    /// Deviate in this way, to see a check fail; `mcp-interop list --faults` shows them all
+    #[arg(long, value_name = "ID", value_parser = deviation)]
+    fault: Option<Fault>,
+}
+
+/// Reads the name of a fault that a server can live with.
+fn deviation(name: &str) -> Result<Fault, String> {
+    let fault = library::named(name)?;
+    if fault.by != Party::Server {
+        return Err(format!("it is one of the {}", fault.by));
+    }
+    match &fault.stored_only {
+        Some(why) => Err(format!("it can only be put into a stored trace: {why}")),
+        None => Ok(fault.clone()),
+    }
 }
 
 pub(super) fn run(arguments: Arguments) -> Result<u8, String> {
@@ -56,6 +73,13 @@ async fn serve(arguments: &Arguments) -> Result<(), String> {
         }
     };
     let server = Server::new(Setup::new(surroundings::real()));
-    Host::honest(Box::new(server)).run(link, stopped).await;
+    let mut host = Host::honest(Box::new(server));
+    if let Some(fault) = &arguments.fault {
+        if let Some(broken) = &fault.breaks {
+            screen::note(&format!("fault {}: breaks {broken}", fault.name));
+        }
+        host.deviation = Some(Deviation::new(fault.clone(), Some(Teller::Line(screen::note))));
+    }
+    host.run(link, stopped).await;
     Ok(())
 }

@@ -3,7 +3,7 @@
 use super::order::{Clock, Fact, Mark};
 use super::session::{Register, survey};
 use super::task::{Creation, Place, Sighting, Task, leaf, terminal};
-use super::{Conversation, Said};
+use super::{Conversation, Exit, Said};
 use crate::spec::{Revision, methods};
 use crate::trace::{Body, Event, Header, StreamId, Text};
 use crate::wire::json::Limits;
@@ -28,7 +28,21 @@ impl Conversation {
             round_trips,
             streams,
             tasks: Vec::new(),
-            ended_at: events.last().map_or(0, |e| e.at),
+            ended_at: events
+                .iter()
+                .rev()
+                .find(|e| matches!(e.body, Body::End { .. }))
+                .or(events.last())
+                .map_or(0, |e| e.at),
+            exits: events
+                .iter()
+                .filter_map(|e| match &e.body {
+                    Body::ProcessExited { party, ours, .. } => {
+                        Some(Exit { event: e.seq, at: e.at, party: *party, ours: *ours })
+                    }
+                    _ => None,
+                })
+                .collect(),
             end: events.iter().rev().find_map(|e| match &e.body {
                 Body::End { reason } => Some(reason.clone()),
                 _ => None,
@@ -60,6 +74,7 @@ impl Conversation {
             }
         }
         builder.settle();
+        builder.link();
         let facts = std::mem::take(&mut builder.facts);
         let sessions = std::mem::take(&mut builder.register.sessions);
         conversation.sessions.extend(sessions);
@@ -449,6 +464,22 @@ impl Builder<'_> {
                 said.method = method;
                 said.augmented = augmented;
                 said.task = task;
+            }
+        }
+    }
+
+    /// Round trips find their sessions, and what came on streams its messages.
+    fn link(&mut self) {
+        for (number, trip) in &mut self.c.round_trips {
+            trip.session = self.register.known(*number, trip);
+        }
+        for (index, said) in self.c.said.iter().enumerate().filter(|(_, s)| s.part.is_none()) {
+            let items = self.c.streams.get_mut(&said.stream).map(|s| &mut s.items);
+            let Some(items) = items else { continue };
+            if let Ok(at) = items.binary_search_by_key(&said.event, |i| i.event)
+                && let Some(item) = items.get_mut(at)
+            {
+                item.said = Some(index);
             }
         }
     }

@@ -10,7 +10,7 @@ pub mod session;
 pub mod task;
 
 pub use order::{End, Order, Point};
-pub use session::{RoundTrip, Session, Stream};
+pub use session::{Item, RoundTrip, Session, Stream};
 pub use task::{Creation, Place, Sighting, Task};
 
 use crate::spec::Revision;
@@ -142,6 +142,19 @@ impl Said {
     }
 }
 
+/// A program that ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Exit {
+    /// The event that recorded it.
+    pub event: u32,
+    /// Microseconds since the play began.
+    pub at: u64,
+    /// The part it played.
+    pub party: Party,
+    /// Did we end it?
+    pub ours: bool,
+}
+
 /// All that was said in one trace.
 #[derive(Debug, Clone)]
 pub struct Conversation {
@@ -165,6 +178,8 @@ pub struct Conversation {
     pub end: Option<EndReason>,
     /// When its last event was recorded, in microseconds since it began.
     pub ended_at: u64,
+    /// The programs that ended.
+    pub exits: Vec<Exit>,
     order: order::Clock,
 }
 

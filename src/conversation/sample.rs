@@ -137,6 +137,7 @@ impl Sample {
                     target: "/mcp".into(),
                     headers,
                     step: None,
+                    client: None,
                 });
                 let value: Value = serde_json::from_str(text).unwrap_or_default();
                 if let (Some(id), true) = (value.get("id"), value.get("method").is_some()) {
@@ -166,7 +167,14 @@ impl Sample {
         self.trips += 1;
         let headers: Vec<(String, String)> =
             self.session.clone().map(|s| ("Mcp-Session-Id".to_owned(), s)).into_iter().collect();
-        self.push(Body::HttpRequest { round_trip, method: "GET".into(), target: "/mcp".into(), headers, step: None });
+        self.push(Body::HttpRequest {
+            round_trip,
+            method: "GET".into(),
+            target: "/mcp".into(),
+            headers,
+            step: None,
+            client: None,
+        });
         let headers = vec![("content-type".to_owned(), "text/event-stream".to_owned())];
         self.push(Body::HttpResponse { round_trip, status: 200, headers, body: None });
         let stream = self.open(Party::Server, StreamKind::Get, round_trip);

@@ -64,6 +64,25 @@ pub fn add(value: &mut Value, pointer: &str, by: i64) {
     }
 }
 
+/// Sets a header, or takes it out; its name is found in any case, and stays as it is written.
+pub fn header(headers: &mut Vec<(String, String)>, name: &str, to: Option<&str>) {
+    let Some(to) = to else {
+        headers.retain(|(n, _)| !n.eq_ignore_ascii_case(name));
+        return;
+    };
+    match headers.iter_mut().find(|(n, _)| n.eq_ignore_ascii_case(name)) {
+        Some((_, value)) => to.clone_into(value),
+        None => headers.push((name.to_owned(), to.to_owned())),
+    }
+}
+
+/// The bytes that hexadecimal digits stand for; what is no pair of digits is left out.
+#[must_use]
+pub fn unhex(text: &str) -> Vec<u8> {
+    let digits: Vec<u8> = text.chars().filter_map(|c| c.to_digit(16)).filter_map(|d| u8::try_from(d).ok()).collect();
+    digits.chunks_exact(2).map(|pair| pair.iter().fold(0, |sum, d| sum * 16 + d)).collect()
+}
+
 /// The same value with the members of every object in reverse order.
 #[must_use]
 pub fn reversed(value: &Value) -> Value {

@@ -1,14 +1,21 @@
-//! Declared deviations and harmless variations: what they change in the messages of one party.
+//! Declared deviations and harmless variations: what they change in what one party sends.
 //!
 //! A fault is data (`fixtures/faults/*.yaml`). [`Fault::apply`] is given every message that its party is about to send, and
-//! says what is sent instead. The same code alters a live party and a stored trace.
+//! says what is sent instead; [`Fault::head`], [`Fault::event`] and [`Fault::end`] likewise for the heads of HTTP, the events
+//! that carry no message, and the ends of streams. The same code alters a live party and a stored trace.
 
+mod deed;
 pub mod edit;
+pub mod library;
 pub mod replay;
+mod trigger;
 
-use crate::wire::{Id, Kind, Message, Party};
+pub use deed::{Altered, At, Bare, Deed, Head, Header, Outgoing, Over, Sum, What};
+pub use trigger::{Carrier, Part, Trigger, Which};
+
+use crate::wire::{Id, Message, Party};
 use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde_json::Value;
 use std::time::Duration;
 
 /// One deviation, or one harmless variation.
@@ -20,12 +27,12 @@ pub struct Fault {
     /// The requirement it breaks; absent for a harmless variation.
     #[serde(default)]
     pub breaks: Option<String>,
-    /// The party whose messages it changes.
+    /// The party that deviates.
     pub by: Party,
-    /// The party to blame, where that is not the one whose messages it changes.
+    /// The party to blame, where that is not the one that deviates.
     #[serde(default)]
     pub blame: Option<Party>,
-    /// Which messages.
+    /// Which messages, or which parts of the transport.
     pub on: Trigger,
     /// What is done to them, in this order.
     #[serde(rename = "do")]
@@ -36,9 +43,12 @@ pub struct Fault {
     /// On a stored trace: what follows would not have happened, so the trace ends there.
     #[serde(default)]
     pub then: Option<Then>,
-    /// Where the finding must point, if not at the first message that was changed.
+    /// Where the finding must point, if not at the first that was changed.
     #[serde(default)]
     pub at: Option<Trigger>,
+    /// Why only a stored trace can be altered with it, and no party that is alive.
+    #[serde(default)]
+    pub stored_only: Option<String>,
     #[serde(skip)]
     state: State,
 }
@@ -51,33 +61,6 @@ struct State {
     swallow: Vec<Id>,
 }
 
-/// Says which messages are meant.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub struct Trigger {
-    /// Who sends it; for [`Fault::on`] always [`Fault::by`].
-    #[serde(default)]
-    pub from: Option<Party>,
-    /// What kind of message.
-    #[serde(default)]
-    pub kind: Option<Which>,
-    /// Its method, or that of the request it answers.
-    #[serde(default)]
-    pub method: Option<String>,
-    /// Only that one of those that match, from 1.
-    #[serde(default)]
-    pub nth: Option<u32>,
-    /// Values at JSON pointers.
-    #[serde(default, rename = "where")]
-    pub values: Map<String, Value>,
-    /// JSON pointers at which there must be something.
-    #[serde(default)]
-    pub has: Vec<String>,
-    /// JSON pointers at which there must be nothing.
-    #[serde(default)]
-    pub lacks: Vec<String>,
-}
-
 /// How a stored trace ends after the first change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -88,73 +71,6 @@ pub enum Then {
     Cut,
 }
 
-/// A kind of message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Which {
-    /// A request.
-    Request,
-    /// A notification.
-    Notification,
-    /// A result.
-    Result,
-    /// An error.
-    Error,
-    /// A result or an error.
-    Answer,
-}
-
-/// What can be done to a message.
-///
-/// In every value that is written, a text `$/pointer` stands for what the message has at that pointer, and `$open METHOD` for
-/// the id of the latest request of the other party with that method which is not answered yet.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Deed {
-    /// It is not sent.
-    Drop,
-    /// It is sent twice.
-    Duplicate,
-    /// Every object in it has its members in reverse order.
-    Reorder,
-    /// The value at a pointer becomes another; members and objects on the way are made.
-    Set(At),
-    /// The value at a pointer is taken out.
-    Remove(String),
-    /// A number is added to the one at a pointer; or milliseconds to an RFC 3339 text.
-    Add(Sum),
-    /// The whole message becomes another.
-    Become(Value),
-    /// Another message goes before it.
-    Before(Value),
-    /// Another message goes after it.
-    After(Value),
-    /// The real answer to the latest open request with that method is not sent.
-    Swallow(String),
-    /// It waits, in milliseconds.
-    Delay(u64),
-}
-
-/// A value at a place.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct At {
-    /// JSON pointer.
-    pub at: String,
-    /// What is put there.
-    pub to: Value,
-}
-
-/// A number at a place.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Sum {
-    /// JSON pointer.
-    pub at: String,
-    /// What is added.
-    pub by: i64,
-}
-
 /// What must be known beside the message.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Context<'a> {
@@ -162,17 +78,8 @@ pub struct Context<'a> {
     pub method: Option<&'a str>,
     /// The requests of the other party that are not answered, oldest first: id and method.
     pub open: &'a [(Id, String)],
-}
-
-/// What is sent.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Outgoing {
-    /// The message.
-    pub message: Value,
-    /// How much later than it would have been.
-    pub delay: Duration,
-    /// Is it not what the party meant to send?
-    pub changed: bool,
+    /// What it goes over.
+    pub carrier: Carrier<'a>,
 }
 
 /// A file of faults that cannot be read.
@@ -203,7 +110,9 @@ impl Fault {
 
     /// What is sent in place of a message of [`Fault::by`].
     pub fn apply(&mut self, message: &Value, context: Context<'_>) -> Vec<Outgoing> {
-        let as_it_is = Outgoing { message: message.clone(), delay: Duration::ZERO, changed: false };
+        let own =
+            |what: What, changed: bool| Outgoing { what, event_id: None, over: None, delay: Duration::ZERO, changed };
+        let as_it_is = || vec![own(What::Message(message.clone()), false)];
         let read = Message::of(message);
         if let Some(id) = read.id().filter(|_| read.is_answer())
             && self.state.swallow.contains(id)
@@ -211,70 +120,151 @@ impl Fault {
             self.state.swallow.retain(|s| s != id);
             return Vec::new();
         }
-        if !self.on.matches(&read, context.method) {
-            return vec![as_it_is];
+        let meant = self.on.matches(&read, context.method, &context.carrier);
+        if !meant || !self.counted() {
+            return as_it_is();
         }
-        self.state.seen += 1;
-        if self.on.nth.is_some_and(|n| n != self.state.seen) {
-            return vec![as_it_is];
-        }
-        let deeds = self.deeds.clone();
         let fill = |value: &Value| edit::fill(value, message, context.open);
         let mut it = Some(message.clone());
-        let (mut before, mut after) = (Vec::new(), Vec::new());
+        let (mut frames, mut before, mut after) = (None, Vec::new(), Vec::new());
+        let (mut event_id, mut over, mut copies) = (None, None, Vec::new());
         let mut delay = Duration::ZERO;
-        let mut twice = false;
-        for deed in &deeds {
+        for deed in &self.deeds {
             match deed {
                 Deed::Drop => it = None,
-                Deed::Duplicate => twice = true,
+                Deed::Duplicate => copies.push(None),
                 Deed::Reorder => it = it.map(|v| edit::reversed(&v)),
                 Deed::Set(set) => edit::in_place(&mut it, |v| edit::set(v, &set.at, fill(&set.to))),
                 Deed::Remove(pointer) => edit::in_place(&mut it, |v| edit::remove(v, pointer)),
                 Deed::Add(sum) => edit::in_place(&mut it, |v| edit::add(v, &sum.at, sum.by)),
                 Deed::Become(value) => it = Some(fill(value)),
-                Deed::Before(value) => before.push(fill(value)),
-                Deed::After(value) => after.push(fill(value)),
+                Deed::Before(value) => before.push(own(What::Message(fill(value)), true)),
+                Deed::After(value) => after.push(own(What::Message(fill(value)), true)),
                 Deed::Swallow(method) => {
                     let open = context.open.iter().rev().find(|(_, m)| m == method);
                     self.state.swallow.extend(open.map(|(id, _)| id.clone()));
                 }
                 Deed::Delay(milliseconds) => delay = Duration::from_millis(*milliseconds),
+                Deed::Text(text) => frames = Some(vec![text.replace("$message", &message.to_string()).into_bytes()]),
+                Deed::Hex(text) => frames = Some(vec![edit::unhex(text)]),
+                Deed::LineBefore(text) => before.push(own(What::Bytes(text.clone().into_bytes()), true)),
+                Deed::LineAfter(text) => after.push(own(What::Bytes(text.clone().into_bytes()), true)),
+                Deed::Pretty => {
+                    let text = it.as_ref().map(|v| format!("{v:#}")).unwrap_or_default();
+                    frames = Some(text.lines().map(|line| line.as_bytes().to_vec()).collect());
+                }
+                Deed::EventId(id) => event_id = Some(id.clone()),
+                Deed::EventBefore(event) => before.push(own(What::Event(event.clone()), true)),
+                Deed::EventAfter(event) => after.push(own(What::Event(event.clone()), true)),
+                Deed::Move(place) => over = Some(place.clone()),
+                Deed::Copy(place) => copies.push(Some(place.clone())),
+                Deed::Header(_)
+                | Deed::Status(_)
+                | Deed::Body(_)
+                | Deed::Target(_)
+                | Deed::Verb(_)
+                | Deed::Retry(_) => {}
             }
         }
-        let changed = |message: Value| Outgoing { changed: true, message, delay };
-        let mut all: Vec<Outgoing> = before.into_iter().map(changed).collect();
+        let mut all: Vec<Outgoing> = before;
         if let Some(value) = it {
             // as it is written: another order is another message
-            let (was, is) = (message.to_string(), value.to_string());
-            all.push(Outgoing { message: value.clone(), delay, changed: was != is || delay > Duration::ZERO });
-            if twice {
-                all.push(changed(value));
+            let other = message.to_string() != value.to_string() || event_id.is_some() || over.is_some();
+            let changed = other || frames.is_some() || delay > Duration::ZERO;
+            let whats = match frames {
+                Some(frames) => frames.into_iter().map(What::Bytes).collect(),
+                None => vec![What::Message(value)],
+            };
+            let of = |what: &What, over, changed| Outgoing {
+                what: what.clone(),
+                event_id: event_id.clone(),
+                over,
+                delay: Duration::ZERO,
+                changed,
+            };
+            all.extend(whats.iter().map(|what| of(what, over.clone(), changed)));
+            for copy in copies {
+                all.extend(whats.iter().map(|what| of(what, copy.clone(), true)));
             }
         }
-        all.extend(after.into_iter().map(changed));
+        all.extend(after);
+        for outgoing in &mut all {
+            outgoing.delay = delay;
+        }
         all
     }
-}
 
-impl Trigger {
-    /// Is that message meant, [`Trigger::nth`] and [`Trigger::from`] aside? `answered`: the method of the request it answers.
-    #[must_use]
-    pub fn matches(&self, message: &Message, answered: Option<&str>) -> bool {
-        let kind = self.kind.is_none_or(|which| match (which, message.kind()) {
-            (Which::Request, Kind::Request { .. })
-            | (Which::Notification, Kind::Notification { .. })
-            | (Which::Result, Kind::Result { .. })
-            | (Which::Error, Kind::Error { .. }) => true,
-            (Which::Answer, _) => message.is_answer(),
-            _ => false,
-        });
-        let method = self.method.as_deref().is_none_or(|m| message.method().or(answered) == Some(m));
-        let value = message.value();
-        kind && method
-            && self.values.iter().all(|(pointer, v)| value.pointer(pointer) == Some(v))
-            && self.has.iter().all(|pointer| value.pointer(pointer).is_some())
-            && self.lacks.iter().all(|pointer| value.pointer(pointer).is_none())
+    /// What is sent in place of the head of an HTTP request or response of [`Fault::by`]. `None`: there is no such round trip.
+    pub fn head(&mut self, head: Head, carrier: &Carrier<'_>) -> Altered<Option<Head>> {
+        let part = if head.status.is_some() { Part::ResponseHead } else { Part::RequestHead };
+        if !self.on.matches_part(part, carrier) || !self.counted() {
+            return Altered { what: Some(head), delay: Duration::ZERO, changed: false };
+        }
+        let (mut it, mut delay) = (head.clone(), Duration::ZERO);
+        for deed in &self.deeds {
+            match deed {
+                Deed::Drop => return Altered { what: None, delay, changed: true },
+                Deed::Header(header) => edit::header(&mut it.headers, &header.name, header.to.as_deref()),
+                Deed::Status(status) if it.status.is_some() => it.status = Some(*status),
+                Deed::Body(body) if it.status.is_some() => it.body = Some(body.clone()),
+                Deed::Target(target) if it.status.is_none() => it.target.clone_from(target),
+                Deed::Verb(verb) if it.status.is_none() => it.verb.clone_from(verb),
+                Deed::Delay(milliseconds) => delay = Duration::from_millis(*milliseconds),
+                _ => {}
+            }
+        }
+        let changed = it != head || !delay.is_zero();
+        Altered { what: Some(it), delay, changed }
+    }
+
+    /// What is sent in place of an event without a message of [`Fault::by`]: none, one or several; with each, whether it is not
+    /// what was meant.
+    pub fn event(&mut self, event: &Bare, carrier: &Carrier<'_>) -> Altered<Vec<(Bare, bool)>> {
+        if !self.on.matches_part(Part::Signal, carrier) || !self.counted() {
+            return Altered { what: vec![(event.clone(), false)], delay: Duration::ZERO, changed: false };
+        }
+        let (mut it, mut delay) = (Some(event.clone()), Duration::ZERO);
+        let (mut before, mut after) = (Vec::new(), Vec::new());
+        for deed in &self.deeds {
+            match deed {
+                Deed::Drop => it = None,
+                Deed::Duplicate => after.extend(it.clone().map(|e| (e, true))),
+                Deed::EventId(id) => it = it.map(|e| Bare { event_id: id.clone(), ..e }),
+                Deed::Retry(retry) => it = it.map(|e| Bare { retry: *retry, ..e }),
+                Deed::EventBefore(event) => before.push((event.clone(), true)),
+                Deed::EventAfter(event) => after.push((event.clone(), true)),
+                Deed::Delay(milliseconds) => delay = Duration::from_millis(*milliseconds),
+                _ => {}
+            }
+        }
+        let mut all = before;
+        all.extend(it.map(|e| (e.clone(), e != *event || !delay.is_zero())));
+        all.extend(after);
+        let changed = all.len() != 1 || all.iter().any(|(_, changed)| *changed);
+        Altered { what: all, delay, changed }
+    }
+
+    /// Does [`Fault::by`] end that stream (or program) all the same? Not if `what` is false.
+    pub fn end(&mut self, part: Part, carrier: &Carrier<'_>) -> Altered<bool> {
+        let mut altered = Altered { what: true, delay: Duration::ZERO, changed: false };
+        if !self.on.matches_part(part, carrier) || !self.counted() {
+            return altered;
+        }
+        for deed in &self.deeds {
+            match deed {
+                Deed::Drop => altered.what = false,
+                Deed::Delay(milliseconds) => altered.delay = Duration::from_millis(*milliseconds),
+                _ => {}
+            }
+        }
+        altered.changed = !altered.what || !altered.delay.is_zero();
+        altered
+    }
+
+    /// Counts what matched: is it the one that is meant?
+    fn counted(&mut self) -> bool {
+        self.state.seen += 1;
+        self.on.nth.is_none_or(|n| n == self.state.seen)
     }
 }
 

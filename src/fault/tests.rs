@@ -1,4 +1,4 @@
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "tests")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
 
 use super::*;
 use proptest::prelude::*;
@@ -9,7 +9,14 @@ fn fault(text: &str) -> Fault {
 }
 
 fn sent(fault: &mut Fault, message: &Value, context: Context<'_>) -> Vec<Value> {
-    fault.apply(message, context).into_iter().map(|o| o.message).collect()
+    fault
+        .apply(message, context)
+        .into_iter()
+        .map(|o| match o.what {
+            What::Message(value) => value,
+            other => panic!("{other:?} is no message"),
+        })
+        .collect()
 }
 
 #[test]
@@ -19,7 +26,7 @@ fn only_the_messages_that_are_meant_are_changed() {
          where: { /result/status: working } }, do: [{ set: { at: /result/status, to: running } }] }",
     );
     let get = |status: &str| json!({"jsonrpc": "2.0", "id": 1, "result": {"status": status}});
-    let of_get = Context { method: Some("tasks/get"), open: &[] };
+    let of_get = Context { method: Some("tasks/get"), ..Context::default() };
     assert_eq!(sent(&mut f, &get("working"), Context::default()), [get("working")], "another method");
     assert_eq!(sent(&mut f, &get("completed"), of_get), [get("completed")], "another status");
     assert_eq!(sent(&mut f, &get("working"), of_get), [get("working")], "the first");
@@ -35,12 +42,17 @@ fn an_answer_can_come_early_and_the_real_one_never() {
     );
     let open = [(Id::Integer(4), "tasks/get".to_owned()), (Id::Integer(5), "tasks/result".to_owned())];
     let question = json!({"jsonrpc": "2.0", "id": 1, "method": "elicitation/create", "params": {"m": "q"}});
-    let context = Context { method: None, open: &open };
+    let context = Context { open: &open, ..Context::default() };
     let early = json!({"jsonrpc": "2.0", "id": 5, "result": {"m": "q"}});
     assert_eq!(sent(&mut f, &question, context), [question, early.clone()]);
     let real = |id: u8| json!({"jsonrpc": "2.0", "id": id, "result": {}});
-    assert_eq!(sent(&mut f, &real(4), Context { method: Some("tasks/get"), open: &open }), [real(4)]);
-    assert!(sent(&mut f, &real(5), Context { method: Some("tasks/result"), open: &open }).is_empty());
+    assert_eq!(
+        sent(&mut f, &real(4), Context { method: Some("tasks/get"), open: &open, ..Context::default() }),
+        [real(4)]
+    );
+    assert!(
+        sent(&mut f, &real(5), Context { method: Some("tasks/result"), open: &open, ..Context::default() }).is_empty()
+    );
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Evidence: what one message says about one requirement.
+//! Evidence: what one message, or one part of the transport, says about one requirement.
 
 use crate::spec::Level;
 use crate::wire::Party;
@@ -10,10 +10,10 @@ pub struct Evidence {
     pub requirement: &'static str,
     /// The party it binds here.
     pub party: Party,
-    /// The event of the message.
+    /// The event of the message, or of the part of the transport that it is about.
     pub event: u32,
-    /// Index of the message in the conversation.
-    pub said: usize,
+    /// Index of the message in the conversation, if it is about one.
+    pub said: Option<usize>,
     /// Held, or broken.
     pub verdict: Shown,
     /// How bad breaking it is: the level of the catalogue, or less by a decision.

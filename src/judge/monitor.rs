@@ -3,10 +3,10 @@
 use super::evidence::{Evidence, Shown};
 use crate::conversation::{Conversation, Said};
 use crate::spec::catalogue::Transport as Over;
-use crate::spec::{Catalogue, Era, Level, Violation};
+use crate::spec::{Catalogue, Era, Level, Revision, Violation};
 use crate::trace::{EndReason, Header, Transport};
 use crate::wire::Party;
-use std::collections::HashMap;
+use std::collections::HashSet;
 
 /// Watches some requirements.
 pub trait Monitor {
@@ -90,7 +90,7 @@ impl<'a> Notes<'a> {
             requirement: "",
             party: Party::Client,
             event: 0,
-            said: 0,
+            said: None,
             verdict: Shown::Held,
             level: Level::Should,
             presumed: false,
@@ -146,7 +146,7 @@ impl<'a> Notes<'a> {
             requirement,
             party: said.from,
             event: said.event,
-            said: index,
+            said: Some(index),
             verdict,
             level: entry.level,
             presumed: false,
@@ -167,7 +167,34 @@ impl<'a> Notes<'a> {
             requirement,
             party: said.to(),
             event: said.event,
-            said: index,
+            said: Some(index),
+            verdict,
+            level: entry.level,
+            presumed: false,
+            decision: entry.decision.as_deref(),
+        });
+        let last = self.evidence.len() - 1;
+        self.evidence.get_mut(last).unwrap_or(&mut self.dropped)
+    }
+
+    /// What an event that is no message (a head, an end, an event id) shows of that party, in that revision.
+    pub fn at(
+        &mut self,
+        requirement: &'static str,
+        event: u32,
+        party: Party,
+        revision: Revision,
+        verdict: Shown,
+    ) -> &mut Evidence {
+        let Some(entry) = Catalogue::of(revision).get(requirement) else { return &mut self.dropped };
+        if revision.era() == Era::Modern {
+            return &mut self.dropped;
+        }
+        self.evidence.push(Evidence {
+            requirement,
+            party,
+            event,
+            said: None,
             verdict,
             level: entry.level,
             presumed: false,
@@ -182,13 +209,12 @@ impl<'a> Notes<'a> {
     #[must_use]
     pub fn finish(self) -> Vec<Evidence> {
         let mut evidence = self.evidence;
-        let broken: HashMap<(usize, &str, Party), ()> =
-            evidence.iter().filter(|e| e.is_broken()).map(|e| ((e.said, e.requirement, e.party), ())).collect();
-        evidence.retain(|e| e.is_broken() || !broken.contains_key(&(e.said, e.requirement, e.party)));
-        evidence
-            .sort_by(|a, b| (a.event, a.said, a.requirement, a.party).cmp(&(b.event, b.said, b.requirement, b.party)));
+        let key = |e: &Evidence| (e.event, e.said, e.requirement, e.party);
+        let broken: HashSet<_> = evidence.iter().filter(|e| e.is_broken()).map(key).collect();
+        evidence.retain(|e| e.is_broken() || !broken.contains(&key(e)));
+        evidence.sort_by_key(key);
         evidence.dedup_by(|b, a| {
-            (a.said, a.requirement, a.party) == (b.said, b.requirement, b.party)
+            key(a) == key(b)
                 && match (&a.verdict, &b.verdict) {
                     (Shown::Broken { pointer: x, .. }, Shown::Broken { pointer: y, .. }) => x == y,
                     (Shown::Held, Shown::Held) => true,

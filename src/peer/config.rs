@@ -9,7 +9,7 @@ use crate::scenario::source::{Source, Span};
 use crate::spec::Revision;
 use crate::trace::Transport;
 use serde_json::{Map, Value};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 /// The name of the file.
@@ -41,6 +41,8 @@ pub struct Peer {
     pub dir: PathBuf,
     /// The commands that install it.
     pub setup: Vec<Command>,
+    /// Files and folders in its folder that are compiled by them: what changes there is installed again.
+    pub sources: Vec<String>,
     /// The programs that must be on the PATH for that, and to start it.
     pub needs: Vec<String>,
     /// How its server is reached.
@@ -178,6 +180,7 @@ fn peer(name: &str, at: Span, node: &Node<'_>, folder: &Path, found: &mut Diagno
     };
     let setup = f.texts("setup", found);
     let setup = setup.into_iter().filter_map(|(line, at)| command(&line, at, &dir, found)).collect();
+    let sources = f.texts("sources", found).into_iter().filter_map(|(name, at)| source(name, at, found)).collect();
     let needs = f.texts("needs", found).into_iter().filter_map(|(need, at)| program(need, at, found)).collect();
     let server = match f.need("server", found) {
         Some(node) => server(node, &dir, found).unwrap_or_default(),
@@ -195,6 +198,7 @@ fn peer(name: &str, at: Span, node: &Node<'_>, folder: &Path, found: &mut Diagno
         about,
         dir,
         setup,
+        sources,
         needs,
         server,
         revisions,
@@ -218,6 +222,17 @@ fn command(line: &str, at: Span, dir: &Path, found: &mut Diagnostics) -> Option<
             None
         }
     }
+}
+
+/// What is compiled lies in the peer's folder.
+fn source(name: String, at: Span, found: &mut Diagnostics) -> Option<String> {
+    let inside = |part| matches!(part, Component::Normal(_));
+    if name.is_empty() || !Path::new(&name).components().all(inside) {
+        let message = format!("`{name}` is no file or folder inside the peer's own");
+        found.error_help("bad-path", at, message, "write it relative to `dir`, like `src`");
+        return None;
+    }
+    Some(name)
 }
 
 /// A program is named; what its version must be is for readers.

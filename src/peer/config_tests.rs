@@ -18,7 +18,7 @@ fn the_repositorys_own_file_is_read() {
     let config = Config::load(&path).unwrap();
     assert_eq!(Config::find(&path.parent().unwrap().join("src/peer")), Some(path.clone()));
     let names: Vec<&str> = config.peers.iter().map(|p| p.name.as_str()).collect();
-    assert_eq!(names, ["typescript-v1", "python-v1"]);
+    assert_eq!(names, ["typescript-v1", "python-v1", "rust-v2"]);
     for peer in &config.peers {
         assert_eq!(peer.server.transports(), Transport::ALL, "{}", peer.name);
         assert!(peer.dir.join("README.md").is_file());
@@ -113,6 +113,7 @@ server = { http = "node server.js", url = "https://example.org/mcp" }
 revisions = ["2025-11-52"]
 [peers.d]
 setup = ["x && y"]
+sources = ["../elsewhere"]
 [peers.e]
 server = {}
 [peers.e.bind.test_x]

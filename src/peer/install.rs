@@ -1,4 +1,4 @@
-//! Setting peers up: their set-up commands, run once for each state of their lock files.
+//! Setting peers up: their set-up commands, run once for each state of their lock files and sources.
 
 use super::config::Peer;
 use super::process::{self, Command, Process};
@@ -35,15 +35,18 @@ const PINS: [&str; 16] = [
     "Gemfile.lock",
 ];
 
-/// A larger lock file is known by its length alone, in bytes.
+/// A larger lock file or source is known by its length alone, in bytes.
 const LARGEST: u64 = 64 << 20;
+
+/// So many files of a peer's sources are looked at.
+const MOST_SOURCES: usize = 10_000;
 
 /// Is a peer ready to be started?
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Status {
     /// There is nothing to install.
     NothingToDo,
-    /// It is installed, and its lock files have not changed since.
+    /// It is installed, and neither its lock files nor its sources have changed since.
     Installed,
     /// It is not; why, in a few words.
     NotInstalled(String),
@@ -246,20 +249,46 @@ fn missing(peer: &Peer) -> Option<String> {
     peer.needs.iter().find(there).cloned()
 }
 
-/// What an installation depends on, as text: the folder (much of what is installed cannot be moved), the commands, and the
-/// lock files.
+/// What an installation depends on, as text: the folder (much of what is installed cannot be moved), the commands, the
+/// lock files, and what is compiled.
 fn state(peer: &Peer) -> String {
     let mut state = format!("in {}\n", peer.dir.display());
     for command in &peer.setup {
         state.push_str(&format!("run {}\n", command.line().replace('\n', " ")));
     }
     for name in PINS {
-        let path = peer.dir.join(name);
-        let Ok(about) = std::fs::metadata(&path) else { continue };
-        let digest = if about.len() <= LARGEST { std::fs::read(&path).map(|b| digest(&b)).unwrap_or(0) } else { 0 };
-        state.push_str(&format!("pin {name} {} {digest:016x}\n", about.len()));
+        let Some((length, digest)) = known_by(&peer.dir.join(name)) else { continue };
+        state.push_str(&format!("pin {name} {length} {digest:016x}\n"));
+    }
+    for name in &peer.sources {
+        let files: String =
+            files(peer.dir.join(name)).iter().map(|file| format!("{file:?} {:?}\n", known_by(file))).collect();
+        state.push_str(&format!("source {} {:016x}\n", name.replace('\n', " "), digest(files.as_bytes())));
     }
     state
+}
+
+/// The length of a file in bytes, and a digest of what is in it.
+fn known_by(path: &Path) -> Option<(u64, u64)> {
+    let length = std::fs::metadata(path).ok()?.len();
+    let digest = if length <= LARGEST { std::fs::read(path).map(|b| digest(&b)).unwrap_or(0) } else { 0 };
+    Some((length, digest))
+}
+
+/// A file, or all files in a folder and below it, in one order. Links to folders are not followed.
+fn files(path: PathBuf) -> BTreeSet<PathBuf> {
+    let mut files = BTreeSet::new();
+    let mut left = vec![path];
+    while let Some(path) = left.pop()
+        && files.len() < MOST_SOURCES
+    {
+        if std::fs::symlink_metadata(&path).is_ok_and(|about| about.is_dir()) {
+            left.extend(std::fs::read_dir(&path).into_iter().flatten().flatten().map(|entry| entry.path()));
+        } else {
+            files.insert(path);
+        }
+    }
+    files
 }
 
 /// A stamp's state, and the names of what was made.
@@ -287,6 +316,7 @@ mod tests {
             about: None,
             dir: dir.to_owned(),
             setup: setup.iter().map(|line| Command::parse(line, dir).unwrap()).collect(),
+            sources: Vec::new(),
             needs: vec!["sh >= 1".into()],
             server: ServerSpec::default(),
             revisions: Vec::new(),
@@ -320,6 +350,28 @@ mod tests {
         assert_eq!(go(&mine).await, Ok(Installed::Now));
         assert_eq!(install(&mine, true, PATIENCE, &mut |_| {}).await, Ok(Installed::Now));
         assert_eq!(times(), 2);
+    }
+
+    #[tokio::test]
+    async fn what_is_compiled_is_set_up_again_when_it_changes() {
+        let dir = tempfile::tempdir().unwrap();
+        let source = dir.path().join("src/inner/main.rs");
+        std::fs::create_dir_all(source.parent().unwrap()).unwrap();
+        std::fs::write(&source, "one").unwrap();
+        std::fs::write(dir.path().join("README.md"), "one").unwrap();
+        let mine = Peer { sources: vec!["src".into()], ..peer(dir.path(), &["true"]) };
+        assert_eq!(go(&mine).await, Ok(Installed::Now));
+        std::fs::write(dir.path().join("README.md"), "two").unwrap();
+        assert_eq!(status(&mine), Status::Installed);
+        let changed = Status::NotInstalled("its set-up has changed since".into());
+        std::fs::write(&source, "two").unwrap();
+        assert_eq!(status(&mine), changed);
+        assert_eq!(go(&mine).await, Ok(Installed::Now));
+        std::fs::write(dir.path().join("src/new.rs"), "").unwrap();
+        assert_eq!(status(&mine), changed);
+        assert_eq!(go(&mine).await, Ok(Installed::Now));
+        std::fs::remove_file(&source).unwrap();
+        assert_eq!(status(&mine), changed);
     }
 
     #[tokio::test]

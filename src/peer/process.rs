@@ -291,12 +291,19 @@ impl Process {
         if let Some(exit) = self.ended_within(ladder.input).await {
             return Some(exit);
         }
+        self.signalled("SIGTERM");
         self.group.terminate();
         if let Some(exit) = self.ended_within(ladder.terminate).await {
             return Some(exit);
         }
+        self.signalled("SIGKILL");
         self.group.kill();
         self.ended_within(ladder.kill).await
+    }
+
+    fn signalled(&self, signal: &str) {
+        let party = self.shared.party;
+        self.shared.state().tell(Body::ProcessSignalled { party, signal: signal.to_owned() });
     }
 
     async fn ended_within(&self, patience: Duration) -> Option<Exit> {

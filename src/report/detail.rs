@@ -49,6 +49,7 @@ fn event_shown(page: &mut Page, trace: &Trace, finding: &Finding) {
     }
     let what = match &event.body {
         body @ Body::ProcessExited { .. } => exit(body).unwrap_or_default(),
+        Body::ProcessSignalled { party, signal } => format!("{signal} was sent to the {party}"),
         Body::HttpRequest { method, target, .. } => format!("{method} {}", short(target, 200)),
         Body::HttpResponse { status, body, round_trip, .. } => {
             let body = body.as_ref().map(|b| format!(", \"{}\"", short(&String::from_utf8_lossy(&b.bytes()), 400)));

@@ -248,6 +248,15 @@ mod tests {
             },
             Body::Signal { stream, event_id: Some("e".into()), retry: Some(10), note: Some("n".into()) },
             Body::Signal { stream, event_id: None, retry: None, note: None },
+            Body::ProcessSignalled { party: server, signal: "SIGKILL".into() },
+            Body::HttpRequest {
+                round_trip: 1,
+                method: "POST".into(),
+                target: "/mcp".into(),
+                headers: Vec::new(),
+                step: None,
+                client: Some("another client".into()),
+            },
             Body::ProcessExited { party: server, code: None, signal: Some(9), ours: true },
         ];
         for reason in [

@@ -142,8 +142,14 @@ pub(crate) fn rows(trace: &Trace, marked: &BTreeSet<u32>) -> Vec<Row> {
     let carriers = Carriers::of(trace);
     let mut asked: BTreeMap<(Party, Id), String> = BTreeMap::new();
     let mut rows = Vec::new();
+    let mut ended = false;
     for event in &trace.events {
         let is_marked = marked.contains(&event.seq);
+        // how the parties left is told only where it matters
+        if ended && !is_marked {
+            continue;
+        }
+        ended |= matches!(event.body, Body::End { .. });
         let row = |shape, label, note| Row { events: vec![event.seq], messages: 0, shape, label, note, fold: None };
         match &event.body {
             Body::Message { stream, from, cut_from, .. } => {
@@ -199,6 +205,7 @@ fn other_row(body: &Body, carriers: &Carriers, is_marked: bool) -> Option<(Shape
             Some((Shape::Arrow(Party::Server), label, format!("on {verb} {round_trip}")))
         }
         Body::ProcessStarted { party, command } => aside(*party, format!("{party} started: {}", short(command, 60))),
+        Body::ProcessSignalled { party, signal } if is_marked => aside(*party, format!("{signal} to the {party}")),
         Body::ProcessExited { party, ours, .. } if !ours || is_marked => aside(*party, exit(body).unwrap_or_default()),
         Body::Action { label, what } => {
             aside(Party::Client, format!("application: {} ({})", short(what, 60), short(label, 24)))

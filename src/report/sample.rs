@@ -68,7 +68,14 @@ impl Tape {
 
     fn http(&mut self, round_trip: u32, method: &str) {
         let headers = vec![("MCP-Protocol-Version".into(), "2025-11-25".into())];
-        self.push(Body::HttpRequest { round_trip, method: method.into(), target: "/mcp".into(), headers, step: None });
+        self.push(Body::HttpRequest {
+            round_trip,
+            method: method.into(),
+            target: "/mcp".into(),
+            headers,
+            step: None,
+            client: None,
+        });
     }
 
     pub(crate) fn answered(&mut self, round_trip: u32, status: u16, kind: &str) -> u32 {

@@ -2,13 +2,18 @@
 
 use super::pair::{ends, finish};
 use super::server::{Closed, Servers};
+use crate::fault::Fault;
 use crate::reference::Surroundings;
 use crate::reference::server::{self, Server};
+use crate::seat::deviation::{Deviation, Teller};
 use crate::seat::host::Host;
 use crate::trace::{Seat, Transport};
 use crate::transport::Link;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+
+/// So many entries of a list it gives at once, so that there are pages to walk.
+const PAGE: usize = 4;
 
 /// Gives embedded servers. `surroundings` is asked for once a server.
 pub struct Embedded<F: FnMut() -> Surroundings> {
@@ -18,12 +23,14 @@ pub struct Embedded<F: FnMut() -> Surroundings> {
     pub without: Vec<String>,
     /// More of them, for the scenario that is played.
     lacking: Vec<String>,
+    /// What is altered in what it sends; what it did stands in the record as if it had been written on its standard error.
+    pub fault: Option<Fault>,
 }
 
 impl<F: FnMut() -> Surroundings> Embedded<F> {
-    /// Servers without these capabilities.
+    /// Honest servers without these capabilities.
     pub fn new(surroundings: F, without: Vec<String>) -> Embedded<F> {
-        Embedded { surroundings, without, lacking: Vec::new() }
+        Embedded { surroundings, without, lacking: Vec::new(), fault: None }
     }
 }
 
@@ -34,9 +41,12 @@ impl<F: FnMut() -> Surroundings> Servers for Embedded<F> {
         let (near, far) = ends(transport, Seat::Client);
         let mut setup = server::Setup::new((self.surroundings)());
         setup.without = [self.without.as_slice(), &self.lacking].concat();
+        setup.dialect.page_size = Some(PAGE);
         let server = Server::new(setup);
         let (stop, stopped) = watch::channel(false);
-        let host = tokio::spawn(Host::honest(Box::new(server)).run(far, stopped));
+        let mut host = Host::honest(Box::new(server));
+        host.deviation = self.fault.clone().map(|fault| Deviation::new(fault, near.feed().map(Teller::Record)));
+        let host = tokio::spawn(host.run(far, stopped));
         Ok((near, (stop, host)))
     }
 

@@ -19,7 +19,7 @@ use crate::spec::Revision;
 use crate::trace::{Seat, Trace, Transport};
 
 /// The kinds of event that a play of ours records, by their names in the record.
-pub const RECORDED: [&str; 11] = [
+pub const RECORDED: [&str; 12] = [
     "stream-opened",
     "stream-closed",
     "http-request",
@@ -28,6 +28,7 @@ pub const RECORDED: [&str; 11] = [
     "signal",
     "process-started",
     "stderr",
+    "process-signalled",
     "process-exited",
     "action",
     "saw",

@@ -9,6 +9,7 @@ use crate::reference::{Engine, Surroundings};
 use crate::scenario::binding;
 use crate::scenario::exchange::Patience;
 use crate::scenario::plan::Plan;
+use crate::seat::deviation::Deviation;
 use crate::seat::host::Host;
 use crate::seat::{Play, cast, own, watch};
 use crate::spec::{self, Revision};
@@ -99,6 +100,17 @@ pub fn client_of(play: &Play, surroundings: Surroundings, change: Option<fn(&mut
     Client::new(setup)
 }
 
+/// Reference clients for the further clients that the scenario names, in its order. Their applications do nothing by
+/// themselves. `surroundings` is asked for once a client.
+#[must_use]
+pub fn further_clients(play: &Play, surroundings: &mut dyn FnMut() -> Surroundings) -> Vec<Box<dyn Engine>> {
+    let client = |_| -> Box<dyn Engine> {
+        let setup = client::Setup::new(surroundings(), client::Application::default()).offering(play.revision);
+        Box::new(Client::new(setup))
+    };
+    play.plan.scenario().parties.iter().map(client).collect()
+}
+
 /// The reference server for a play, with the tools that the scenario needs and the server has not.
 #[must_use]
 pub fn server_of(play: &Play, surroundings: Surroundings, change: Option<fn(&mut server::Setup)>) -> Server {
@@ -131,9 +143,9 @@ pub async fn play(play: &Play, deviations: Deviations, seed: u64) -> Trace {
             let (near, far) = ends(transport, play.seat);
             let host = tokio::spawn(hosted(Box::new(server), deviations.server).run(far, stopped.clone()));
             let mut engine = client;
-            let events = own::play(play, &mut engine, near, stopped).await;
-            finish(stop, host).await;
-            events
+            let mut seeds = seed..;
+            let mut further = further_clients(play, &mut || Surroundings::fixed(seeds.next().unwrap_or(seed)));
+            own::play(play, &mut engine, &mut further, near, stopped).await.leave(finish(stop, host)).await
         }
         Seat::Server => {
             let (near, far) = ends(transport, play.seat);
@@ -141,9 +153,7 @@ pub async fn play(play: &Play, deviations: Deviations, seed: u64) -> Trace {
             foreign.saw = far.feed();
             let host = tokio::spawn(foreign.run(near, stopped.clone()));
             let mut engine = server;
-            let events = own::play(play, &mut engine, far, stopped).await;
-            finish(stop, host).await;
-            events
+            own::play(play, &mut engine, &mut [], far, stopped).await.leave(finish(stop, host)).await
         }
         Seat::Observer => {
             let (near, tap, far) = tapped(transport);
@@ -235,7 +245,7 @@ fn http_server(acceptor: Acceptor, numbers: &Numbers) -> Link {
 
 fn hosted(engine: Box<dyn Engine>, fault: Option<Fault>) -> Host {
     let mut host = Host::honest(engine);
-    host.fault = fault;
+    host.deviation = fault.map(|fault| Deviation::new(fault, None));
     host
 }
 

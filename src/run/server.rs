@@ -1,6 +1,6 @@
 //! The client's seat against one server: every scenario that the server can be asked, on every transport it speaks.
 
-use super::pair::{client_of, header};
+use super::pair::{client_of, further_clients, header};
 use super::survey::{self, Offer};
 use super::{Played, Results, Skipped, Trouble};
 use crate::judge;
@@ -76,7 +76,7 @@ pub struct Options {
     pub patience: Patience,
 }
 
-/// Plays all scenarios against a server. `random` gives 64 random bits a call; `surroundings` is asked for once a play.
+/// Plays all scenarios against a server. `random` gives 64 random bits a call; `surroundings` is asked for once a client.
 pub async fn server<S: Servers>(
     servers: &mut S,
     scenarios: &[Scenario],
@@ -150,7 +150,7 @@ pub async fn server<S: Servers>(
                     cap: Duration::from_secs(60),
                     most_events: 10_000,
                 };
-                let closed = match one(servers, &play, options, surroundings(), interrupted.clone()).await {
+                let closed = match one(servers, &play, options, surroundings, interrupted.clone()).await {
                     Ok(played) => {
                         let silence = is_silent(&played.trace);
                         results.played.push(played);
@@ -261,13 +261,14 @@ async fn one<S: Servers>(
     servers: &mut S,
     play: &Play,
     options: &Options,
-    surroundings: Surroundings,
+    surroundings: &mut dyn FnMut() -> Surroundings,
     interrupted: watch::Receiver<bool>,
 ) -> Result<Played, Closed> {
     let (link, held) = servers.open(play.plan.transport()).await?;
-    let mut client = client_of(play, surroundings, None);
-    let events = own::play(play, &mut client, link, interrupted).await;
-    servers.close(held).await;
+    let mut client = client_of(play, surroundings(), None);
+    let mut further = further_clients(play, surroundings);
+    let ended = own::play(play, &mut client, &mut further, link, interrupted).await;
+    let events = ended.leave(servers.close(held)).await;
     let header = header(play, "mcp-interop", &options.name, options.bound.clone());
     let trace = Trace { header, events };
     let judgement = judge::judge(&trace);

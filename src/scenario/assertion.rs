@@ -6,7 +6,7 @@ use super::model::{Act, Payload, Verb};
 use super::pattern::{Pattern, Shape};
 use super::plan::{Kind as NodeKind, NodeId};
 use crate::trace::Transport;
-use crate::wire::Message;
+use crate::wire::{Message, Party};
 use serde_json::{Map, Value};
 use std::time::Duration;
 
@@ -55,8 +55,9 @@ impl Exchange {
         check(&mut self.env, &http.retry, streamed.retry.map(Value::from), "the event stream's retry");
         if let Some(headers) = &http.headers {
             let pattern = lower_names(headers);
+            let heads = if act.party == Party::Client { &own.request_headers } else { &own.response_headers };
             let all: Map<String, Value> =
-                own.request_headers.iter().map(|(n, v)| (n.to_ascii_lowercase(), Value::from(v.as_str()))).collect();
+                heads.iter().map(|(n, v)| (n.to_ascii_lowercase(), Value::from(v.as_str()))).collect();
             check(&mut self.env, &Some(pattern), Some(Value::Object(all)), "HTTP headers:");
         }
         if let Some(wait) = &act.not_before

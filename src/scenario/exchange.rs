@@ -15,7 +15,7 @@ use crate::wire::message::Kind;
 use crate::wire::{Id, Message, Party};
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -80,9 +80,12 @@ pub(super) struct StreamState {
 pub(super) struct TripState {
     pub(super) status: Option<u16>,
     pub(super) request_headers: Vec<(String, String)>,
+    pub(super) response_headers: Vec<(String, String)>,
     pub(super) response_body: Option<Value>,
     pub(super) last_id: Option<String>,
     pub(super) retry: Option<u64>,
+    /// Which of several clients of ours began it; `None` for the first.
+    pub(super) client: Option<String>,
 }
 
 /// Something that an act can be.
@@ -91,6 +94,8 @@ pub(super) struct Occurrence {
     pub(super) event: u32,
     pub(super) at: Duration,
     pub(super) from: Party,
+    /// In whose exchange, where there are several clients; `None` for the first.
+    pub(super) client: Option<String>,
     pub(super) what: What,
 }
 
@@ -114,13 +119,18 @@ pub struct Exchange {
     pub(super) patience: Patience,
     pub(super) now: Duration,
     pub(super) progress_at: Duration,
+    /// Are the handshakes of all clients over?
     pub(super) ready: bool,
-    pub(super) scripted: u32,
+    /// The clients whose handshake is over.
+    pub(super) greeted: BTreeSet<Option<String>>,
+    /// How many requests of each client were made from the file alone.
+    pub(super) scripted: BTreeMap<Option<String>, u32>,
     pub(super) choices: Vec<u8>,
     pub(super) kept: Vec<Occurrence>,
     pub(super) streams: HashMap<StreamId, StreamState>,
     pub(super) trips: HashMap<u32, TripState>,
-    pub(super) requests: HashMap<(Party, Id), u32>,
+    /// By client, sender and id.
+    pub(super) requests: HashMap<(Option<String>, Party, Id), u32>,
     pub(super) last_event: Option<(u32, Party, String)>,
     pub(super) walk: Walk,
 }
@@ -148,8 +158,9 @@ impl Exchange {
             patience,
             now: Duration::ZERO,
             progress_at: Duration::ZERO,
-            ready: revision.era() == Era::Modern,
-            scripted: 0,
+            ready: revision.era() == Era::Modern || plan.greets(),
+            greeted: BTreeSet::new(),
+            scripted: BTreeMap::new(),
             choices: choices.to_vec(),
             kept: Vec::new(),
             streams: HashMap::new(),
@@ -235,7 +246,7 @@ impl Exchange {
     pub fn observe(&mut self, event: &Event) {
         let at = Duration::from_micros(event.at);
         self.tick(at);
-        let said = |from, what| Some(Occurrence { event: event.seq, at, from, what });
+        let said = |client, from, what| Some(Occurrence { event: event.seq, at, from, client, what });
         let occurrence = match &event.body {
             Body::StreamOpened { stream, round_trip, .. } => {
                 self.streams.insert(*stream, StreamState { trip: *round_trip, closed: false });
@@ -252,24 +263,27 @@ impl Exchange {
                     s.trip
                 });
                 let from = by.unwrap_or(if *how == Closing::Clean { Party::Server } else { Party::Client });
-                said(from, What::Closed { stream: *stream, trip })
+                said(self.client_of_trip(trip), from, What::Closed { stream: *stream, trip })
             }
-            Body::HttpRequest { round_trip, method, headers, .. } => {
+            Body::HttpRequest { round_trip, method, headers, client, .. } => {
                 let trip = self.trips.entry(*round_trip).or_default();
+                trip.client.clone_from(client);
                 trip.request_headers.clone_from(headers);
                 let resuming = headers.iter().any(|(n, _)| n.eq_ignore_ascii_case("last-event-id"));
-                said(Party::Client, What::Asked { trip: *round_trip, method: method.clone(), resuming })
+                said(client.clone(), Party::Client, What::Asked { trip: *round_trip, method: method.clone(), resuming })
             }
             Body::HttpResponse { round_trip, status, headers, body } => {
                 let trip = self.trips.entry(*round_trip).or_default();
                 trip.status = Some(*status);
+                trip.response_headers.clone_from(headers);
                 trip.response_body = body.as_ref().map(|b| String::from_utf8_lossy(&b.bytes()).into_owned().into());
                 // a type of nothing is no content: some servers name one all the same
                 let header = |name: &str| headers.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, v)| v);
                 let with_content = header("content-type")
                     .is_some_and(|v| v.contains("json") || v.contains("event-stream"))
                     && header("content-length").is_none_or(|v| v.trim() != "0");
-                said(Party::Server, What::Responded { trip: *round_trip, status: *status, with_content })
+                let client = self.client_of_trip(Some(*round_trip));
+                said(client, Party::Server, What::Responded { trip: *round_trip, status: *status, with_content })
             }
             Body::Signal { stream, event_id, retry, .. } => {
                 self.note_stream(*stream, event_id.as_deref(), *retry);
@@ -278,20 +292,20 @@ impl Exchange {
             Body::Message { stream, from, text, event_id, .. } => {
                 self.note_stream(*stream, event_id.as_deref(), None);
                 let message = Message::read(Bytes::from(text.bytes()), &Limits::default());
+                let trip = self.streams.get(stream).and_then(|s| s.trip);
+                let client = self.client_of_trip(trip);
                 self.last_event = Some((event.seq, *from, in_words(&message)));
                 if let Kind::Request { id, .. } = message.kind() {
-                    self.requests.insert((*from, id.clone()), event.seq);
+                    self.requests.insert((client.clone(), *from, id.clone()), event.seq);
                 }
                 if message.method() == Some("notifications/initialized") && *from == Party::Client {
-                    self.ready = true;
-                    self.progress_at = at;
+                    self.greet(client.clone(), at);
                 }
                 let request = match message.is_answer() {
-                    true => message.id().and_then(|id| self.requests.get(&(from.other(), id.clone())).copied()),
+                    true => message.id().and_then(|id| self.request_event(client.as_deref(), from.other(), id)),
                     false => None,
                 };
-                let trip = self.streams.get(stream).and_then(|s| s.trip);
-                said(*from, What::Said { message: Box::new(message), stream: *stream, trip, request })
+                said(client, *from, What::Said { message: Box::new(message), stream: *stream, trip, request })
             }
             Body::End { reason } => {
                 self.finish(reason, at);
@@ -303,6 +317,19 @@ impl Exchange {
             self.happen(occurrence);
         }
         self.settle();
+    }
+
+    /// Which client began a round trip; `None` for the first.
+    fn client_of_trip(&self, trip: Option<u32>) -> Option<String> {
+        self.trips.get(&trip?)?.client.clone()
+    }
+
+    /// The handshake of a client is over.
+    fn greet(&mut self, client: Option<String>, at: Duration) {
+        self.greeted.insert(client);
+        let parties = &self.plan.scenario.parties;
+        self.ready = self.greeted.contains(&None) && parties.iter().all(|p| self.greeted.contains(&Some(p.clone())));
+        self.progress_at = at;
     }
 
     fn note_stream(&mut self, stream: StreamId, event_id: Option<&str>, retry: Option<u64>) {

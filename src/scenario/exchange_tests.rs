@@ -59,7 +59,7 @@ impl Line {
     fn post(&mut self, round_trip: u32, message: &Value) {
         let stream = StreamId(round_trip);
         let (target, headers) = ("/mcp".to_owned(), Vec::new());
-        self.event(Body::HttpRequest { round_trip, method: "POST".into(), target, headers, step: None });
+        self.event(Body::HttpRequest { round_trip, method: "POST".into(), target, headers, step: None, client: None });
         let (writer, kind) = (Party::Client, StreamKind::Post);
         self.event(Body::StreamOpened { stream, writer, kind, round_trip: Some(round_trip) });
         let text = Text::Plain(message.to_string());
@@ -320,6 +320,7 @@ fn what_has_no_answer_is_accepted_by_any_success() {
             target: "/mcp".into(),
             headers: Vec::new(),
             step: None,
+            client: None,
         };
         line.event(delete);
         line.event(Body::HttpResponse { round_trip: 8, status: 200, headers: typed("2"), body: None });

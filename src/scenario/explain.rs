@@ -385,6 +385,9 @@ fn runs(choices: &[(String, Vec<String>)]) -> Vec<Vec<String>> {
 fn opening(scenario: &Scenario, revision: Revision) -> String {
     match (revision.era(), &scenario.opening) {
         (Era::Modern, _) => "none, or server/discover".to_owned(),
+        (Era::Legacy, None) if writes_it_out(scenario) => {
+            "as the steps say; the rest of the handshake by itself".to_owned()
+        }
         (Era::Legacy, None) => "initialize, notifications/initialized".to_owned(),
         (Era::Legacy, Some(opening)) => {
             let part = |name: &str, p: &Option<Pattern>| p.as_ref().map(|p| format!("{name} {}", spelling::pattern(p)));
@@ -393,6 +396,15 @@ fn opening(scenario: &Scenario, revision: Revision) -> String {
             format!("initialize with {}, notifications/initialized", over.join(" and "))
         }
     }
+}
+
+/// Is the handshake, or some of it, among the steps?
+fn writes_it_out(scenario: &Scenario) -> bool {
+    let mut found = false;
+    each_step(&scenario.exchange, &mut |step| {
+        found |= matches!(&step.body, StepBody::Act(act) if act.greets());
+    });
+    found
 }
 
 fn doing(action: &Action) -> String {

@@ -14,12 +14,19 @@ impl Exchange {
     /// Who, kind, method and correlation.
     pub(super) fn fits(&self, id: NodeId, occurrence: &Occurrence) -> bool {
         let Some((act, target)) = self.act(id) else { return false };
-        if act.party != occurrence.from {
+        if act.party != occurrence.from || self.plan.client_of(id) != occurrence.client.as_deref() {
             return false;
         }
         // what has no answer is accepted by any success, whatever comes with it
         let answerless = target.and_then(|t| self.act(t)).is_some_and(|(t, _)| {
-            matches!(t.verb, Verb::Notifies { .. } | Verb::Answers { .. } | Verb::Deletes { .. })
+            matches!(
+                t.verb,
+                Verb::Notifies { .. }
+                    | Verb::Answers { .. }
+                    | Verb::Deletes { .. }
+                    | Verb::Opens { .. }
+                    | Verb::Resumes { .. }
+            )
         });
         let target = target.and_then(|t| self.taken[t].as_ref());
         let http = self.plan.transport == Transport::Http;
@@ -89,13 +96,14 @@ impl Exchange {
     /// Does an occurrence answer a request that came before its time and is kept, and is the act the answer to that one?
     pub(super) fn answers_kept(&self, id: NodeId, occurrence: &Occurrence) -> bool {
         let What::Said { request: Some(request), .. } = &occurrence.what else { return false };
-        self.answers_kept_request(id, occurrence.from, *request)
+        self.answers_kept_request(id, occurrence.from, occurrence.client.as_deref(), *request)
     }
 
     /// The same for a message that is not said yet.
-    pub(super) fn answers_kept_request(&self, id: NodeId, from: Party, request: u32) -> bool {
+    pub(super) fn answers_kept_request(&self, id: NodeId, from: Party, client: Option<&str>, request: u32) -> bool {
         let Some((act, Some(target))) = self.act(id) else { return false };
         act.party == from
+            && self.plan.client_of(id) == client
             && matches!(act.verb, Verb::Answers { .. })
             && self.kept.iter().any(|kept| kept.event == request && self.fits(target, kept))
     }
@@ -133,9 +141,9 @@ impl Exchange {
         }
     }
 
-    /// The event of a party's request with that id.
-    pub(super) fn request_event(&self, from: Party, id: &Id) -> Option<u32> {
-        self.requests.get(&(from, id.clone())).copied()
+    /// The event of a party's request with that id, in the exchange of that client.
+    pub(super) fn request_event(&self, client: Option<&str>, from: Party, id: &Id) -> Option<u32> {
+        self.requests.get(&(client.map(str::to_owned), from, id.clone())).copied()
     }
 }
 

@@ -347,6 +347,18 @@ pub struct Act {
     pub breaks: Vec<Proof>,
 }
 
+impl Act {
+    /// Is it a part of the handshake?
+    #[must_use]
+    pub fn greets(&self) -> bool {
+        match &self.verb {
+            Verb::Requests { method } => method == "initialize",
+            Verb::Notifies { method } => method == "notifications/initialized",
+            _ => false,
+        }
+    }
+}
+
 /// The verbs. Targets are literal or, where a case decides, already resolved.
 #[derive(Debug, Clone)]
 pub enum Verb {

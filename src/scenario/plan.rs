@@ -83,6 +83,12 @@ impl Plan {
             .collect()
     }
 
+    /// Does the course begin with the handshake itself, because a step writes out some of it?
+    #[must_use]
+    pub fn greets(&self) -> bool {
+        self.acts().any(Act::greets)
+    }
+
     /// The requirements that some step claims to show, with the step's name.
     pub fn claims(&self) -> impl Iterator<Item = (&str, &Proof)> {
         self.nodes.iter().flat_map(|n| n.proves.iter().map(move |p| (n.name.as_str(), p)))
@@ -143,7 +149,7 @@ impl Plan {
     /// Finds the act that each target names: the label, or else the nearest act before it that requests that method.
     fn resolve(&mut self) {
         let mut labels: HashMap<String, NodeId> = HashMap::new();
-        let mut methods: HashMap<String, NodeId> = HashMap::new();
+        let mut methods: HashMap<(Option<String>, String), NodeId> = HashMap::new();
         for (id, node) in self.nodes.iter().enumerate() {
             if let Kind::Act(act, _) = &node.kind {
                 labels.extend(act.label.as_ref().map(|label| (label.clone(), id)));
@@ -153,7 +159,8 @@ impl Plan {
             let Kind::Act(act, _) = &self.nodes[id].kind else { continue };
             let target = match &act.verb {
                 Verb::Requests { method } => {
-                    methods.insert(method.clone(), id);
+                    methods.insert((act.named.clone(), method.clone()), id);
+                    methods.insert((None, method.clone()), id);
                     None
                 }
                 Verb::Answers { request }
@@ -162,13 +169,29 @@ impl Plan {
                 | Verb::Cancels { request }
                 | Verb::Closes { request }
                 | Verb::Accepts { request }
-                | Verb::Refuses { request } => labels.get(request).or_else(|| methods.get(request)).copied(),
+                | Verb::Refuses { request } => labels
+                    .get(request)
+                    .or_else(|| methods.get(&(act.named.clone(), request.clone())))
+                    .or_else(|| methods.get(&(None, request.clone())))
+                    .copied(),
                 Verb::Notifies { .. } | Verb::Sends { .. } | Verb::Opens { .. } | Verb::Deletes { .. } => None,
             };
             if let Kind::Act(_, slot) = &mut self.nodes[id].kind {
                 *slot = target;
             }
         }
+    }
+
+    /// Which of several clients an act is of, or meant for: the one that is named; that of the request it refers to; that of
+    /// the stream it comes over. `None` for the first.
+    pub(super) fn client_of(&self, id: NodeId) -> Option<&str> {
+        let Kind::Act(act, target) = &self.nodes.get(id)?.kind else { return None };
+        if act.party == Party::Client {
+            return act.named.as_deref();
+        }
+        // what a target refers to comes before it, so that this ends
+        let over = act.over.as_ref().and_then(|label| self.labelled(label));
+        target.or(over).filter(|at| *at != id).and_then(|at| self.client_of(at))
     }
 
     /// The node with that label.
@@ -218,7 +241,7 @@ impl Plan {
             },
             _ => label.to_owned(),
         };
-        let party = act.party;
+        let party = act.named.clone().unwrap_or_else(|| act.party.to_string());
         match &act.verb {
             Verb::Requests { method } => format!("the {party} requests {method}"),
             Verb::Answers { request } => format!("the {party} answers {}", of(request)),

@@ -33,6 +33,8 @@ pub struct Sending {
     pub breaks: Vec<String>,
     /// Headers laid over the HTTP head; `None` takes one out.
     pub headers: Vec<(String, Option<String>)>,
+    /// Which of several clients sends it; `None` for the first.
+    pub client: Option<String>,
     /// What goes out.
     pub what: Parcel,
 }
@@ -89,28 +91,32 @@ pub enum Due {
 }
 
 impl Exchange {
-    /// What becomes of a proposal of the reference peer that plays our party.
-    pub fn propose(&mut self, proposal: &Message) -> Ruling {
-        let Some(ours) = self.ours else { return Ruling::Send(Box::new(plain(proposal.value().clone()))) };
-        if let Some(opened) = self.open(ours, proposal) {
+    /// What becomes of a proposal of the reference peer that plays our party; where there are several clients, of that one
+    /// (`None`: the first).
+    pub fn propose(&mut self, proposal: &Message, client: Option<&str>) -> Ruling {
+        let as_it_is = |value: Value| Sending { client: client.map(str::to_owned), ..plain(value) };
+        let Some(ours) = self.ours else { return Ruling::Send(Box::new(as_it_is(proposal.value().clone()))) };
+        if let Some(opened) = self.open(ours, proposal, &as_it_is) {
             return opened;
         }
-        let request = self.answered_request(ours, proposal);
-        if let Some(id) = self.frontier().into_iter().find(|id| self.is_proposal(*id, ours, proposal, request)) {
+        let request = self.answered_request(ours, proposal, client);
+        let is_it =
+            |me: &Exchange, id: NodeId| me.plan.client_of(id) == client && me.is_proposal(id, ours, proposal, request);
+        if let Some(id) = self.frontier().into_iter().find(|id| is_it(self, *id)) {
             return match self.lay_over(id, proposal) {
                 Ok(sending) => Ruling::Send(Box::new(sending)),
                 Err(missing) => Ruling::Fault(missing),
             };
         }
-        let kept = |id: &NodeId| request.is_some_and(|request| self.answers_kept_request(*id, ours, request));
-        if self.ahead().into_iter().any(|id| self.is_proposal(id, ours, proposal, request) || kept(&id)) {
+        let kept = |id: &NodeId| request.is_some_and(|request| self.answers_kept_request(*id, ours, client, request));
+        if self.ahead().into_iter().any(|id| is_it(self, id) || kept(&id)) {
             return Ruling::Hold;
         }
-        Ruling::Send(Box::new(plain(proposal.value().clone())))
+        Ruling::Send(Box::new(as_it_is(proposal.value().clone())))
     }
 
     /// The handshake, with the file's `opening` laid over it.
-    fn open(&mut self, ours: Party, proposal: &Message) -> Option<Ruling> {
+    fn open(&mut self, ours: Party, proposal: &Message, as_it_is: &dyn Fn(Value) -> Sending) -> Option<Ruling> {
         let opening = self.plan.scenario().opening.clone()?;
         if self.ready {
             return None;
@@ -124,9 +130,9 @@ impl Exchange {
         Some(match self.env.fill(&pattern, value.get(member)) {
             Ok(Some(filled)) => {
                 value[member] = filled;
-                Ruling::Send(Box::new(plain(value)))
+                Ruling::Send(Box::new(as_it_is(value)))
             }
-            Ok(None) => Ruling::Send(Box::new(plain(value))),
+            Ok(None) => Ruling::Send(Box::new(as_it_is(value))),
             Err(missing) => Ruling::Fault(missing),
         })
     }
@@ -137,9 +143,9 @@ impl Exchange {
         act.party == ours && self.fits_message(act, target, proposal, request)
     }
 
-    fn answered_request(&self, ours: Party, proposal: &Message) -> Option<u32> {
+    fn answered_request(&self, ours: Party, proposal: &Message, client: Option<&str>) -> Option<u32> {
         let id = proposal.is_answer().then(|| proposal.id()).flatten()?;
-        self.request_event(ours.other(), id)
+        self.request_event(client, ours.other(), id)
     }
 
     fn lay_over(&mut self, id: NodeId, proposal: &Message) -> Result<Sending, Unfillable> {
@@ -195,7 +201,8 @@ impl Exchange {
 
     fn sending(&self, id: NodeId, act: &Act, headers: Vec<(String, Option<String>)>, what: Parcel) -> Sending {
         let breaks = act.breaks.iter().map(|p| p.id.clone()).collect();
-        Sending { step: Some(self.plan.nodes[id].name.clone()), breaks, headers, what }
+        let client = self.plan.client_of(id).map(str::to_owned);
+        Sending { step: Some(self.plan.nodes[id].name.clone()), breaks, headers, client, what }
     }
 
     fn act_of(&self, id: NodeId) -> (Act, Option<NodeId>) {
@@ -236,6 +243,14 @@ impl Exchange {
         if let Some(wait) = &act.not_before {
             least = Some(self.closed_at(target).unwrap_or(self.progress_at) + self.env.wait(wait)?);
         }
+        // a connection is dropped once its answer has begun: before, the other party may never have heard of the request
+        if let (Verb::Drops { .. }, Some(asked)) = (&act.verb, target.and_then(|t| self.taken[t].as_ref())) {
+            let begun = asked.trip.and_then(|trip| self.trips.get(&trip)).is_some_and(|trip| trip.status.is_some());
+            let at = asked.at + self.patience.settle;
+            if !begun {
+                least = Some(least.map_or(at, |l: Duration| l.max(at)));
+            }
+        }
         // between two turns of a loop: the pace that the answer asks for
         let mut child = id;
         while let Some(parent) = self.plan.nodes[child].parent {
@@ -260,8 +275,10 @@ impl Exchange {
         let headers = self.headers(&act)?;
         let what = match &act.verb {
             Verb::Requests { method } => {
-                self.scripted += 1;
-                let mut message = message::request(&Id::Text(format!("script-{}", self.scripted)), method, None);
+                // each client counts for itself, so that the ids of several are the same
+                let count = self.scripted.entry(act.named.clone()).or_default();
+                *count += 1;
+                let mut message = message::request(&Id::Text(format!("script-{count}")), method, None);
                 self.fill_payload(&act.payload, &mut message)?;
                 Parcel::Message { route: self.route_over(&act), message }
             }
@@ -328,5 +345,6 @@ fn drop_of(target: Option<Taken>) -> Parcel {
 }
 
 fn plain(message: Value) -> Sending {
-    Sending { step: None, breaks: Vec::new(), headers: Vec::new(), what: Parcel::Message { route: None, message } }
+    let what = Parcel::Message { route: None, message };
+    Sending { step: None, breaks: Vec::new(), headers: Vec::new(), client: None, what }
 }

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 
 /// The seats in which the scenario proves something in that revision, in the order of [`Seat::ALL`]. A seat in which a party
 /// that is not ours would have to break rules on purpose (`breaks`, `sends`) is none; and where the client is not ours, the
-/// file must say what moves it (`drive`).
+/// file must say what moves it (`drive`), and name no further clients (nobody moves those but us).
 #[must_use]
 pub fn seats(scenario: &Scenario, catalogue: &Catalogue) -> Vec<Seat> {
     let mut bound: BTreeSet<Party> = BTreeSet::new();
@@ -24,7 +24,7 @@ pub fn seats(scenario: &Scenario, catalogue: &Catalogue) -> Vec<Seat> {
     });
     Seat::ALL
         .into_iter()
-        .filter(|seat| !seat.tests(Party::Client) || !scenario.drive.is_empty())
+        .filter(|seat| !seat.tests(Party::Client) || !scenario.drive.is_empty() && scenario.parties.is_empty())
         .filter(|seat| bound.iter().any(|p| seat.tests(*p)) && breaking.iter().all(|p| !seat.tests(*p)))
         .collect()
 }

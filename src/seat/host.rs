@@ -1,18 +1,17 @@
 //! A party on a link, without a script: the embedded peer, and what `serve` runs; honest, or with a declared fault.
 
 use super::answers::Answers;
+use super::deviation::{Deviation, order};
 use super::gate::Gate;
 use super::own::raised;
-use crate::fault::{Context, Fault};
-use crate::reference::{Effect, Engine, Proposal, Route, SessionKey};
+use crate::reference::{Effect, Engine, Proposal, SessionKey};
 use crate::trace::Transport;
 use crate::trace::event::Body;
-use crate::transport::{Feed, Link, LinkEvent, LinkWhat, Order, SendOrder};
+use crate::transport::{Feed, Link, LinkEvent, LinkWhat, Order};
 use crate::wire::json::Limits;
 use crate::wire::message::Kind;
-use crate::wire::{Id, Message, Party};
+use crate::wire::{Message, Party};
 use bytes::Bytes;
-use serde_json::Value;
 use std::collections::VecDeque;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -23,11 +22,9 @@ pub struct Host {
     /// The engine.
     pub engine: Box<dyn Engine>,
     /// What is altered in what it sends.
-    pub fault: Option<Fault>,
+    pub deviation: Option<Deviation>,
     /// Where it is recorded what its application saw.
     pub saw: Option<Feed>,
-    /// The requests of the other party that are not answered, oldest first.
-    open: Vec<(Id, String)>,
     /// What goes out later.
     later: Vec<(Duration, Order)>,
 }
@@ -36,7 +33,7 @@ impl Host {
     /// An engine that is let be.
     #[must_use]
     pub fn honest(engine: Box<dyn Engine>) -> Host {
-        Host { engine, fault: None, saw: None, open: Vec::new(), later: Vec::new() }
+        Host { engine, deviation: None, saw: None, later: Vec::new() }
     }
 
     /// Runs until the other party is gone, the client is done, or `stop` turns true.
@@ -63,6 +60,9 @@ impl Host {
                         Effect::Send(proposal) => {
                             let orders = self.altered(proposal, start.elapsed());
                             waiting.extend(orders);
+                            if let Some(deviation) = &mut self.deviation {
+                                deviation.tell().await;
+                            }
                         }
                         Effect::CloseStream { session, request } => {
                             waiting.push_back(Order::CloseStream { session, request });
@@ -140,6 +140,9 @@ impl Host {
             LinkWhat::SessionClosed => {
                 if let Some(session) = event.session {
                     self.engine.closed(now, session);
+                    if let Some(deviation) = &mut self.deviation {
+                        deviation.closed(session);
+                    }
                 }
                 return Vec::new();
             }
@@ -157,8 +160,8 @@ impl Host {
             {
                 more.extend(link.order(Order::Version { session, version: version.to_owned() }));
             }
-            if let Kind::Request { id, method } = message.kind() {
-                self.open.push((id.clone(), method.clone()));
+            if let (Kind::Request { id, method }, Some(deviation)) = (message.kind(), &mut self.deviation) {
+                deviation.asked(session, id, method);
             }
             self.engine.receive(now, session, &message);
         }
@@ -167,40 +170,12 @@ impl Host {
 
     /// What is sent in place of a proposal.
     fn altered(&mut self, proposal: Proposal, now: Duration) -> Vec<Order> {
-        let answered = match &proposal.route {
-            Route::Answer(id) => self.open.iter().position(|(open, _)| open == id),
-            _ => None,
+        let Some(deviation) = &mut self.deviation else {
+            return vec![order(proposal.session, proposal.route, &proposal.message)];
         };
-        let orders = match &mut self.fault {
-            None => vec![(Duration::ZERO, order(proposal.session, proposal.route, &proposal.message))],
-            Some(fault) => {
-                let method = answered.and_then(|i| self.open.get(i)).map(|(_, method)| method.as_str());
-                let outgoing = fault.apply(&proposal.message, Context { method, open: &self.open });
-                outgoing
-                    .into_iter()
-                    .map(|out| {
-                        // an answer that a fault puts in goes where the answer to its request goes
-                        let read = Message::of(&out.message);
-                        let route = match (read.is_answer(), read.id()) {
-                            (true, Some(id)) if self.open.iter().any(|(open, _)| open == id) => {
-                                Route::Answer(id.clone())
-                            }
-                            _ => proposal.route.clone(),
-                        };
-                        (out.delay, order(proposal.session, route, &out.message))
-                    })
-                    .collect()
-            }
-        };
-        if let Some(i) = answered {
-            self.open.remove(i);
-        }
-        let (at_once, late): (Vec<_>, Vec<_>) = orders.into_iter().partition(|(delay, _)| delay.is_zero());
+        let (at_once, late): (Vec<_>, Vec<_>) =
+            deviation.altered(&proposal).into_iter().partition(|(delay, _)| delay.is_zero());
         self.later.extend(late.into_iter().map(|(delay, order)| (now + delay, order)));
         at_once.into_iter().map(|(_, order)| order).collect()
     }
-}
-
-fn order(session: SessionKey, route: Route, message: &Value) -> Order {
-    Order::Send(SendOrder::new(session, route, Bytes::from(message.to_string())))
 }

@@ -2,8 +2,11 @@
 
 mod answers;
 pub mod cast;
+mod company;
+pub mod deviation;
 mod gate;
 pub mod host;
+pub mod leave;
 pub mod own;
 pub mod recorder;
 pub(crate) mod refusal;

@@ -1,12 +1,14 @@
-//! The client's and the server's seat: the reference peer proposes, the script disposes, a link carries.
+//! The client's and the server's seat: the reference peers propose, the script disposes, a link carries.
 
 use super::answers::Answers;
+use super::company::Company;
 use super::gate::{Gate, Noted};
+use super::leave::Ended;
 use super::{Play, Recorder, cast};
 use crate::reference::{Effect, Engine, Proposal, Route, SessionKey};
 use crate::scenario::play::{Due, Parcel, Ruling, Sending};
 use crate::trace::Transport;
-use crate::trace::event::{Body, EndReason, Event, StreamId, StreamKind};
+use crate::trace::event::{Body, EndReason, StreamId, StreamKind};
 use crate::transport::{Link, LinkEvent, LinkWhat, Order, SendOrder};
 use crate::wire::json::Limits;
 use crate::wire::message::{self, Kind};
@@ -23,23 +25,29 @@ const MOST_BYTES: usize = 32 << 20;
 /// The id of the ping after which nothing more can come.
 const FENCE: &str = "fence";
 
-/// Plays a scenario with the party that is ours on this end of the link, and gives the events. `interrupted` turns true
-/// when the user wants to stop.
-pub async fn play(play: &Play, engine: &mut dyn Engine, link: Link, interrupted: watch::Receiver<bool>) -> Vec<Event> {
+/// Plays a scenario with the party that is ours on this end of the link, to the end of its course. `further` are the engines
+/// of the further clients, in the order in which the file names them. `interrupted` turns true when the user wants to stop.
+pub async fn play(
+    play: &Play,
+    engine: &mut dyn Engine,
+    further: &mut [Box<dyn Engine>],
+    link: Link,
+    interrupted: watch::Receiver<bool>,
+) -> Ended {
     let recorder = Recorder::new(play.exchange());
     let ours = link.party();
     let http = link.transport() == Transport::Http;
     let mut stage = Stage {
         play,
         recorder,
-        engine,
+        company: Company::new(ours, engine, &play.plan.scenario().parties, further),
         link,
         ours,
         held: Vec::new(),
         waiting: VecDeque::new(),
         gate: Gate::new(ours, http),
         answers: Answers::default(),
-        session: SessionKey(0),
+        over: BTreeSet::new(),
         gone: None,
         bytes: 0,
         open: BTreeSet::new(),
@@ -49,20 +57,17 @@ pub async fn play(play: &Play, engine: &mut dyn Engine, link: Link, interrupted:
         interrupted,
     };
     let reason = stage.run().await;
-    let Stage { recorder, mut link, .. } = stage;
-    let events = recorder.end(reason);
-    if http && ours == Party::Client {
-        link.order(Order::Delete { session: SessionKey(0), headers: Vec::new(), step: None });
-    }
-    link.order(Order::EndInput);
-    link.finish(Duration::from_secs(2)).await;
-    events
+    let Stage { mut recorder, link, company, over, .. } = stage;
+    recorder.record(Body::End { reason });
+    let left = company.sessions().into_iter().filter(|session| !over.contains(session));
+    let sessions = left.map(|session| (session, company.name(session).map(str::to_owned))).collect();
+    Ended { recorder, link, sessions }
 }
 
 struct Stage<'a> {
     play: &'a Play,
     recorder: Recorder,
-    engine: &'a mut dyn Engine,
+    company: Company<'a>,
     link: Link,
     ours: Party,
     /// Proposals that a later step names.
@@ -71,7 +76,8 @@ struct Stage<'a> {
     waiting: VecDeque<(SessionKey, Option<Route>, Sending)>,
     gate: Gate,
     answers: Answers,
-    session: SessionKey,
+    /// The sessions that are over.
+    over: BTreeSet<SessionKey>,
     gone: Option<EndReason>,
     /// What came of the other party.
     bytes: usize,
@@ -101,31 +107,35 @@ impl Stage<'_> {
         while let Some(event) = self.ready().await {
             self.came(event);
         }
-        if self.ours == Party::Client {
-            let now = self.recorder.now();
-            self.engine.opened(now, self.session);
-        }
         let mut idle_since = None;
         loop {
             self.recorder.tick();
+            if self.gate.is_open() {
+                let now = self.recorder.now();
+                self.company.begin_next(now);
+            }
             if let Err(reason) = self.pump() {
                 return reason;
             }
             if let Some(reason) = self.gone.take() {
-                return if self.recorder.exchange().finished() { EndReason::Finished } else { reason };
+                // a client leaves when it has got what it wanted; a server stays
+                let may_leave = self.ours == Party::Server && self.recorder.exchange().finished();
+                return if may_leave { EndReason::Finished } else { reason };
             }
             let now = self.recorder.now();
             let mut wake: Vec<Duration> = vec![self.play.cap];
-            if self.recorder.exchange().finished() {
+            if self.recorder.exchange().finished() && self.company.all_begun() {
                 let since = *idle_since.get_or_insert(now);
                 // a client of ours knows at once whether its application is done; a foreign one tells by leaving
                 let lingers = self.ours == Party::Server || !self.application_done;
                 if !lingers
-                    || self.engine.idle() && self.ours == Party::Client
+                    || self.company.idle() && self.ours == Party::Client
                     || now >= since + self.play.patience.step
                 {
                     match self.fence() {
-                        Some(until) if now < until => wake.push(until),
+                        Some((until, _)) if now < until => wake.push(until),
+                        // one that says nothing any more has fallen silent
+                        Some((_, true)) => return EndReason::Deadline,
                         _ => return EndReason::Finished,
                     }
                 }
@@ -152,7 +162,7 @@ impl Stage<'_> {
             }
             wake.extend(exchange.settles_at());
             wake.extend(idle_since.map(|since| since + self.play.patience.step));
-            wake.extend(self.engine.wake_at());
+            wake.extend(self.company.wake_at());
             wake.extend(self.gate.wake_at());
             let at = wake.into_iter().min().unwrap_or(self.play.cap);
             match self.wait(at).await {
@@ -163,9 +173,7 @@ impl Stage<'_> {
                 }
                 Woken::Time => {
                     let now = self.recorder.now();
-                    if self.engine.wake_at().is_some_and(|at| at <= now) {
-                        self.engine.wake(now);
-                    }
+                    self.company.wake(now);
                     self.gate.tick(now);
                 }
                 Woken::Interrupted => return EndReason::Interrupted,
@@ -184,24 +192,25 @@ impl Stage<'_> {
 
     /// Asks for what shows that nothing more comes of the course (an answer given twice, a word too many): over stdio a
     /// ping, whose answer comes after whatever else was on its way; over HTTP the end of the streams of answers. Says
-    /// until when to wait for it; `None` when it is there, or where the other party has no reason to say more.
-    fn fence(&mut self) -> Option<Duration> {
+    /// until when to wait for it, and whether it is owed; `None` when it is there, or where the other party has no reason to
+    /// say more.
+    fn fence(&mut self) -> Option<(Duration, bool)> {
         if self.ours == Party::Server {
             return None;
         }
         let settle = self.recorder.now() + self.play.patience.settle;
         if self.link.transport() == Transport::Http {
             let until = *self.fenced.get_or_insert(settle);
-            return (!self.open.is_empty()).then_some(until);
+            return (!self.open.is_empty()).then_some((until, false));
         }
         if self.fenced.is_none() {
-            self.fenced = Some(settle);
+            self.fenced = Some(self.recorder.now() + self.play.patience.step);
             let message = message::request(&Id::from(FENCE), "ping", None);
             let what = Parcel::Message { route: Some(Route::Unrelated), message };
-            let (step, breaks, headers) = (None, Vec::new(), Vec::new());
-            self.send(self.session, None, Sending { step, breaks, headers, what });
+            let (step, breaks, headers, client) = (None, Vec::new(), Vec::new(), None);
+            self.send(self.company.session(None), None, Sending { step, breaks, headers, client, what });
         }
-        self.fenced.filter(|_| !self.fence_answered)
+        self.fenced.filter(|_| !self.fence_answered).map(|until| (until, true))
     }
 
     async fn wait(&mut self, at: Duration) -> Woken {
@@ -219,7 +228,7 @@ impl Stage<'_> {
     fn pump(&mut self) -> Result<(), EndReason> {
         loop {
             let mut changed = false;
-            for effect in self.engine.take() {
+            for effect in self.company.take() {
                 changed = true;
                 match effect {
                     Effect::Send(proposal) => self.dispose(proposal)?,
@@ -228,7 +237,7 @@ impl Stage<'_> {
                         self.came_all(events);
                     }
                     Effect::Saw { label, value } => self.recorder.record(Body::Saw { label, value }),
-                    Effect::Close { .. } => self.application_done = true,
+                    Effect::Close { session } => self.done(session),
                 }
             }
             let held = std::mem::take(&mut self.held);
@@ -251,7 +260,7 @@ impl Stage<'_> {
 
     fn dispose(&mut self, proposal: Proposal) -> Result<(), EndReason> {
         let message = Message::of(&proposal.message);
-        match self.recorder.exchange().propose(&message) {
+        match self.recorder.exchange().propose(&message, self.company.name(proposal.session)) {
             Ruling::Send(sending) => {
                 if !self.gate.is_open() {
                     self.waiting.push_back((proposal.session, Some(proposal.route), *sending));
@@ -273,10 +282,10 @@ impl Stage<'_> {
 
     /// Sends what the script alone wants; gives the time at which it wants to be asked again.
     fn script(&mut self) -> Result<Option<Duration>, EndReason> {
-        while self.engine.idle() && self.gate.is_open() && self.waiting.is_empty() {
+        while self.company.idle() && self.gate.is_open() && self.waiting.is_empty() {
             match self.recorder.exchange().due() {
                 Due::Send(sending) => {
-                    let session = self.session;
+                    let session = self.company.session(sending.client.as_deref());
                     self.send(session, None, *sending);
                     self.pump()?;
                 }
@@ -295,7 +304,7 @@ impl Stage<'_> {
     }
 
     fn send(&mut self, session: SessionKey, route: Option<Route>, sending: Sending) {
-        let Sending { step, breaks, headers, what } = sending;
+        let Sending { step, breaks, headers, what, .. } = sending;
         let order = match what {
             Parcel::Message { route: own, message } => {
                 let route = route.or(own).unwrap_or(Route::Unrelated);
@@ -329,19 +338,17 @@ impl Stage<'_> {
 
     fn came(&mut self, event: LinkEvent) {
         let now = self.recorder.now();
-        let body = match event.what {
+        let mut body = match event.what {
             LinkWhat::SessionOpened => {
                 if let Some(session) = event.session {
-                    self.session = session;
-                    if self.ours == Party::Server {
-                        self.engine.opened(now, session);
-                    }
+                    self.company.opened(now, session);
                 }
                 return;
             }
             LinkWhat::SessionClosed => {
                 if let Some(session) = event.session {
-                    self.engine.closed(now, session);
+                    self.company.closed(now, session);
+                    self.over.insert(session);
                     if self.ours == Party::Server {
                         let how = "it ended the session".to_owned();
                         self.gone.get_or_insert(EndReason::Gone { party: Party::Client, how });
@@ -351,10 +358,13 @@ impl Stage<'_> {
             }
             LinkWhat::Record(body) => body,
         };
+        if let (Body::HttpRequest { client, .. }, Some(session)) = (&mut body, event.session) {
+            *client = self.company.name(session).map(str::to_owned);
+        }
         self.recorder.record(body.clone());
         self.note(&body, now);
         if let (Party::Server, Some(session), Some(request)) = (self.ours, event.session, self.answers.note(&body)) {
-            self.engine.lost(now, session, &request);
+            self.company.lost(now, session, &request);
         }
         let Body::Message { from, text, .. } = &body else { return };
         if *from != self.ours {
@@ -363,12 +373,29 @@ impl Stage<'_> {
         let Some(session) = event.session else { return };
         let message = Message::read(Bytes::from(text.bytes()), &Limits::default());
         if *from == self.ours {
-            self.engine.sent(now, session, &message);
+            self.company.sent(now, session, &message);
         } else {
             self.fence_answered |= message.is_answer() && message.id() == Some(&Id::from(FENCE));
             self.negotiate(session, &message);
-            self.engine.receive(now, session, &message);
+            self.company.receive(now, session, &message);
         }
+    }
+
+    /// An engine is done with its session.
+    fn done(&mut self, session: SessionKey) {
+        let refused = self.ours == Party::Client && !self.company.greeted(session);
+        match self.company.being_let_in().filter(|_| refused) {
+            Some(name) => {
+                let reason = self.not_let_in(name, "it did not agree to `initialize`");
+                self.gone.get_or_insert(reason);
+            }
+            None => self.application_done |= self.company.name(session).is_none(),
+        }
+    }
+
+    fn not_let_in(&self, name: &str, how: &str) -> EndReason {
+        let how = format!("it did not let in a further client, \"{name}\": {how}");
+        EndReason::Gone { party: self.ours.other(), how }
     }
 
     /// What the seat itself has to know of an event.
@@ -385,7 +412,12 @@ impl Stage<'_> {
         match self.gate.note(body, now) {
             Noted::Nothing => {}
             Noted::NoServer(how) => {
-                self.gone.get_or_insert(EndReason::NotStarted { how });
+                let reason = match self.company.being_let_in() {
+                    None => EndReason::NotStarted { how },
+                    // it did let in another
+                    Some(name) => self.not_let_in(name, &how),
+                };
+                self.gone.get_or_insert(reason);
             }
         }
         if let Body::ProcessExited { code, signal, ours: false, .. } = body {

@@ -72,6 +72,12 @@ impl Recorder {
     #[must_use]
     pub fn end(mut self, reason: EndReason) -> Vec<Event> {
         self.record(Body::End { reason });
+        self.events()
+    }
+
+    /// The events.
+    #[must_use]
+    pub fn events(self) -> Vec<Event> {
         self.events
     }
 }

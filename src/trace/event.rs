@@ -208,6 +208,9 @@ pub enum Body {
         /// The step of ours that it is, if it is ours.
         #[serde(skip_serializing_if = "Option::is_none", default)]
         step: Option<StepName>,
+        /// Which of several clients of ours sent it; absent for the first, and for what is not ours.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        client: Option<String>,
     },
     /// The head of an HTTP response.
     HttpResponse {
@@ -271,6 +274,13 @@ pub enum Body {
         /// What it wrote.
         text: String,
     },
+    /// A program was asked to end, with a signal of ours to its group.
+    ProcessSignalled {
+        /// The part it plays.
+        party: Party,
+        /// `SIGTERM` or `SIGKILL`.
+        signal: String,
+    },
     /// A program ended.
     ProcessExited {
         /// The part it plays.
@@ -297,7 +307,8 @@ pub enum Body {
         /// A result (`{"result": ..}`), an error (`{"error": ..}`), or a failure of the client (`{"failure": ".."}`).
         value: Value,
     },
-    /// The play is over. Always the last event.
+    /// The play is over. What comes after it is how the parties left: the end of sessions, streams and programs, and no
+    /// message.
     End {
         /// Why.
         reason: EndReason,

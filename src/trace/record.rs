@@ -58,7 +58,7 @@ pub struct Script {
 pub struct Trace {
     /// What must be known to judge it.
     pub header: Header,
-    /// The events, in the order of recording; the last is [`Body::End`].
+    /// The events, in the order of recording; after [`Body::End`] there is only how the parties left.
     pub events: Vec<Event>,
 }
 
@@ -66,10 +66,10 @@ impl Trace {
     /// Why the play ended; `None` for a record that was cut.
     #[must_use]
     pub fn end(&self) -> Option<&EndReason> {
-        match self.events.last().map(|e| &e.body) {
-            Some(Body::End { reason }) => Some(reason),
+        self.events.iter().rev().find_map(|e| match &e.body {
+            Body::End { reason } => Some(reason),
             _ => None,
-        }
+        })
     }
 }
 
@@ -179,6 +179,7 @@ pub fn read_lines<L: AsRef<str>>(lines: impl IntoIterator<Item = L>) -> Result<R
     let header = header(first.as_ref())?;
     let mut trace = Trace { header, events: Vec::new() };
     let mut last = 1;
+    let mut ended = false;
     while let Some((number, text)) = lines.next() {
         last = number + 1;
         let event: Event = match serde_json::from_str(text.as_ref()) {
@@ -193,10 +194,13 @@ pub fn read_lines<L: AsRef<str>>(lines: impl IntoIterator<Item = L>) -> Result<R
         if event.seq != expected {
             return Err(RecordError::Order { line: last, found: event.seq, expected });
         }
-        if trace.end().is_some() {
-            let reason = "nothing comes after the end".to_owned();
+        let says_more =
+            matches!(event.body, Body::Message { .. } | Body::Saw { .. } | Body::Action { .. } | Body::End { .. });
+        if ended && says_more {
+            let reason = "after the end there is only how the parties left".to_owned();
             return Err(RecordError::Event { line: last, reason });
         }
+        ended |= matches!(event.body, Body::End { .. });
         trace.events.push(event);
     }
     let missing = || Cut { line: last + 1, reason: "the event that says how the play ended is missing".to_owned() };

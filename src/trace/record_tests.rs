@@ -31,6 +31,7 @@ fn everything() -> Trace {
             target: "/mcp".into(),
             headers: vec![("A".into(), "b".into()), ("A".into(), "c".into())],
             step: Some("1".into()),
+            client: None,
         },
         Body::StreamOpened { stream: StreamId(3), writer: Party::Client, kind: StreamKind::Post, round_trip: Some(0) },
         Body::Message {

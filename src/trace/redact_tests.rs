@@ -7,7 +7,14 @@ use proptest::prelude::*;
 
 fn request(target: &str, headers: &[(&str, &str)]) -> Event {
     let headers = headers.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
-    let body = Body::HttpRequest { round_trip: 0, method: "POST".into(), target: target.into(), headers, step: None };
+    let body = Body::HttpRequest {
+        round_trip: 0,
+        method: "POST".into(),
+        target: target.into(),
+        headers,
+        step: None,
+        client: None,
+    };
     Event { seq: 0, at: 0, body }
 }
 

@@ -258,6 +258,7 @@ impl HttpClient {
             target: request.path.clone(),
             headers: recorded(&request.headers),
             step,
+            client: None,
         };
         let Some(feed) = self.feed.feed() else { return Vec::new() };
         let answer = Answer::new(rt, &request.method, Some(Party::Client), &self.numbers, self.bounds);

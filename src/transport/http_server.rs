@@ -426,7 +426,10 @@ impl HttpServer {
         let mut out = self.run(sessions, &[]);
         let (method, target) = (request.method.clone(), request.path.clone());
         let headers = recorded(&request.headers);
-        out.push(record(session, Body::HttpRequest { round_trip: rt, method, target, headers, step: None }));
+        out.push(record(
+            session,
+            Body::HttpRequest { round_trip: rt, method, target, headers, step: None, client: None },
+        ));
         if request.method == "POST" || !request.body.is_empty() {
             let (stream, from) = (self.numbers.stream(), Party::Client);
             let round_trip = Some(rt);

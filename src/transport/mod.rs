@@ -240,6 +240,12 @@ impl Link {
         }
     }
 
+    /// Has the server assigned an id to that session, that it can be asked to forget? (Client, HTTP; elsewhere there is none.)
+    #[must_use]
+    pub fn has_session(&self, session: SessionKey) -> bool {
+        matches!(self, Link::HttpClient(link) if link.session_id(session).is_some())
+    }
+
     /// Does something, and says what is to be recorded of it. Returns at once. Must be called on a tokio runtime.
     pub fn order(&mut self, order: Order) -> Vec<LinkEvent> {
         match self {

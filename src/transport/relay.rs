@@ -229,7 +229,15 @@ async fn exchange(request: hyper::Request<Incoming>, tap: Tap) -> Result<hyper::
     let mut request =
         Request { method: parts.method.as_str().to_owned(), path, headers: headers_of(&parts.headers), body };
     let (method, headers) = (request.method.clone(), recorded(&request.headers));
-    tap.record([Body::HttpRequest { round_trip: rt, method, target: request.path.clone(), headers, step: None }]).await;
+    tap.record([Body::HttpRequest {
+        round_trip: rt,
+        method,
+        target: request.path.clone(),
+        headers,
+        step: None,
+        client: None,
+    }])
+    .await;
     if request.method == "POST" || !request.body.is_empty() {
         let (stream, from) = (tap.numbers.stream(), Party::Client);
         let (kind, round_trip) = (StreamKind::Post, Some(rt));

@@ -3,8 +3,8 @@
 use super::stored;
 use super::*;
 use crate::conversation::sample::Sample;
-use crate::fault::replay::{Replayed, replay};
-use crate::fault::{Fault, Trigger};
+use crate::fault::replay::{Replayed, carrier, replay};
+use crate::fault::{Fault, Trigger, library};
 use crate::judge::evidence::Shown;
 use crate::spec::{Catalogue, Revision};
 use crate::trace::{EndReason, Seat, Trace};
@@ -12,16 +12,8 @@ use crate::wire::Kind;
 use serde_json::json;
 use std::collections::BTreeSet;
 
-fn faults() -> Vec<Fault> {
-    [
-        include_str!("../../../fixtures/faults/tasks.yaml"),
-        include_str!("../../../fixtures/faults/lifecycle.yaml"),
-        include_str!("../../../fixtures/faults/base.yaml"),
-        include_str!("../../../fixtures/faults/controls.yaml"),
-    ]
-    .iter()
-    .flat_map(|text| Fault::read(text).unwrap())
-    .collect()
+fn faults() -> &'static [Fault] {
+    library::all()
 }
 
 fn judged(trace: &Trace) -> (Conversation, Vec<Evidence>) {
@@ -44,7 +36,9 @@ fn line(e: &Evidence) -> String {
 /// The event of the message a trigger means.
 fn event_of(c: &Conversation, trigger: &Trigger) -> Option<u32> {
     let mut meant = c.said.iter().filter(|s| {
-        trigger.from.is_none_or(|p| p == s.from) && s.part.is_none() && trigger.matches(&s.message, s.method.as_deref())
+        trigger.from.is_none_or(|p| p == s.from)
+            && s.part.is_none()
+            && trigger.matches(&s.message, s.method.as_deref(), &carrier(c, s.round_trip, Some(s.stream)))
     });
     let nth = trigger.nth.unwrap_or(1);
     meant.nth(usize::try_from(nth - 1).unwrap()).map(|s| s.event)

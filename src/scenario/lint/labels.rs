@@ -46,6 +46,14 @@ pub(super) fn check(scenario: &Scenario, found: &mut Diagnostics) {
         if let StepBody::Act(act) = &step.body {
             target(scenario, step, act, &before, &labels, found);
             over(step, act, &labels, found);
+            if scenario.opening.is_some() && act.greets() {
+                found.error_help(
+                    "opening-twice",
+                    step.span,
+                    "the file has an `opening`, and this step is the handshake too",
+                    "write what `opening` says into the steps",
+                );
+            }
             before.push(act);
         }
     });
@@ -119,6 +127,12 @@ fn target(
         found.error_help("own-answer", span, message, format!("did you mean the {}?", act.party.other()));
         return;
     }
+    if act.party == Party::Client && client_of(asked, labels) != act.named.as_deref() {
+        let whose = |name: Option<&str>| name.unwrap_or("client").to_owned();
+        let (mine, theirs) = (whose(act.named.as_deref()), whose(client_of(asked, labels)));
+        found.error("wrong-label", span, format!("`{request}` is an affair of `{theirs}`, and not of `{mine}`"));
+        return;
+    }
     let fits = match (&act.verb, &asked.verb) {
         (Verb::Answers { .. }, Verb::Requests { .. } | Verb::Sends { .. }) => true,
         (
@@ -136,6 +150,14 @@ fn target(
     };
     if !fits {
         found.error("wrong-label", span, format!("`{request}` is nothing that can be {word}"));
+    }
+}
+
+/// Which of several clients an act is of, or meant for.
+fn client_of<'a>(act: &'a Act, labels: &BTreeMap<&str, Labelled<'a>>) -> Option<&'a str> {
+    match act.party {
+        Party::Client => act.named.as_deref(),
+        Party::Server => labels.get(act.over.as_deref()?)?.act.named.as_deref(),
     }
 }
 

@@ -61,10 +61,11 @@ pub const RULES: &[Rule] = &[
     rule("case-name", "a case without a name of its own"),
     rule("never-played", "a step whose `when` no case and no transport fulfils"),
     rule("wrong-era", "an `opening` for `initialize` where there is none"),
+    rule("opening-twice", "an `opening` in a file whose steps are the handshake"),
     // names
     rule("name-before-bound", "a name that is used before anything binds it"),
     rule("name-used-once", "a name that is bound and never used (a warning)"),
-    rule("unused-value", "a value of `given` or of a case that nothing uses"),
+    rule("unused-value", "a value of `given` or of a case that nothing uses, or a further client that does nothing"),
     // labels
     rule("unknown-label", "a label that no step has, or an answer to a request that was not made"),
     rule("label-twice", "a label that two steps have"),

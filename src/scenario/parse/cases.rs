@@ -237,7 +237,12 @@ pub(super) fn file(source: &Arc<Source>, root: &Node, r: &mut Reader) -> Vec<Sce
         None => Transport::ALL.to_vec(),
     };
     let known_as = fields.take("known as").and_then(|n| text("`known as`", n, &mut r.found)).map(str::to_owned);
-    let parties = fields.take("parties").map(|n| head::parties(n, r)).unwrap_or_default();
+    let named = fields.take("parties");
+    let parties = named.map(|n| head::parties(n, r)).unwrap_or_default();
+    if let (Some(n), true) = (named, transports.contains(&Transport::Stdio)) {
+        let message = "a server on pipes has one client, and the file is played over stdio too";
+        r.found.error_help("needs-http", n.span, message, "say `transports: http` at the head of the file");
+    }
     let file_given = fields.take("given").map(|n| head::given(n, r)).unwrap_or_default();
     let file_cast = fields.take("cast").map(|n| head::cast(n, r));
     let file_needs = fields.take("needs");
@@ -300,7 +305,28 @@ pub(super) fn file(source: &Arc<Source>, root: &Node, r: &mut Reader) -> Vec<Sce
     }
     era_of_opening(file_opening, &revisions, r);
     unused(root, r);
+    idle_parties(named, &all, r);
     all
+}
+
+/// A further client that does nothing is a slip.
+fn idle_parties(named: Option<&Node>, all: &[Scenario], r: &mut Reader) {
+    let mut acting: BTreeSet<&str> = BTreeSet::new();
+    for scenario in all {
+        each_step(&scenario.exchange, &mut |step| {
+            if let StepBody::Act(act) = &step.body {
+                acting.extend(act.named.as_deref());
+            }
+        });
+    }
+    for item in named.map(|n| items("`parties`", n, true, &mut r.found)).unwrap_or_default() {
+        if let What::Scalar { text, .. } = &item.what
+            && !r.found.broken()
+            && !acting.contains(text.as_str())
+        {
+            r.found.error_help("unused-value", item.span, format!("`{text}` does nothing"), "let it act, or remove it");
+        }
+    }
 }
 
 /// A value that nothing in the file uses is a slip.

@@ -1,0 +1,123 @@
+//! A declared fault in a party that is alive: what it sends in place of what it meant to send, session by session, and where
+//! it says so.
+
+use crate::fault::{Context, Fault};
+use crate::reference::{Proposal, Route, SessionKey};
+use crate::trace::event::Body;
+use crate::transport::{Feed, Order, SendOrder};
+use crate::wire::json::Limits;
+use crate::wire::{Id, Message, Party};
+use bytes::Bytes;
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// So many requests of one session that nobody answered are remembered.
+const MOST_OPEN: usize = 1024;
+
+/// Where a party says what its fault did: whoever judges it can compare.
+pub enum Teller {
+    /// Among what the other end of the connection records, as if it had been written on the standard error.
+    Record(Feed),
+    /// A line for people to read.
+    Line(fn(&str)),
+}
+
+/// A fault, and what it must know.
+pub struct Deviation {
+    fault: Fault,
+    by: Party,
+    teller: Option<Teller>,
+    sessions: BTreeMap<SessionKey, Session>,
+    untold: Vec<String>,
+}
+
+/// A fault counts the messages of each session by themselves.
+struct Session {
+    fault: Fault,
+    /// The requests of the other party that are not answered, oldest first.
+    open: Vec<(Id, String)>,
+}
+
+impl Deviation {
+    /// A fault that has done nothing yet.
+    #[must_use]
+    pub fn new(fault: Fault, teller: Option<Teller>) -> Deviation {
+        Deviation { by: fault.by, fault, teller, sessions: BTreeMap::new(), untold: Vec::new() }
+    }
+
+    fn session(&mut self, key: SessionKey) -> &mut Session {
+        let fault = &self.fault;
+        self.sessions.entry(key).or_insert_with(|| Session { fault: fault.clone(), open: Vec::new() })
+    }
+
+    /// The other party asked for something.
+    pub(super) fn asked(&mut self, key: SessionKey, id: &Id, method: &str) {
+        let open = &mut self.session(key).open;
+        open.push((id.clone(), method.to_owned()));
+        if open.len() > MOST_OPEN {
+            open.remove(0);
+        }
+    }
+
+    /// The session is over.
+    pub(super) fn closed(&mut self, key: SessionKey) {
+        self.sessions.remove(&key);
+    }
+
+    /// What is sent in place of a proposal, and how much later.
+    pub(super) fn altered(&mut self, proposal: &Proposal) -> Vec<(Duration, Order)> {
+        let name = self.fault.name.clone();
+        let session = self.session(proposal.session);
+        let answered = match &proposal.route {
+            Route::Answer(id) => session.open.iter().position(|(open, _)| open == id),
+            _ => None,
+        };
+        let method = answered.and_then(|i| session.open.get(i)).map(|(_, method)| method.as_str());
+        let sent =
+            session.fault.apply(&proposal.message, Context { method, open: &session.open, ..Context::default() });
+        let mut told: Vec<String> = sent
+            .iter()
+            .filter(|out| out.changed)
+            .map(|out| format!("fault {name}: sent {}", String::from_utf8_lossy(&out.what.frame().unwrap_or_default())))
+            .collect();
+        if sent.is_empty() {
+            told.push(format!("fault {name}: kept back {}", proposal.message));
+        }
+        let orders = sent.into_iter().filter_map(|out| {
+            // an answer that a fault puts in goes where the answer to its request goes
+            let frame = Bytes::from(out.what.frame()?);
+            let read = Message::read(frame.clone(), &Limits::default());
+            let route = match (read.is_answer(), read.id()) {
+                (true, Some(id)) if session.open.iter().any(|(open, _)| open == id) => Route::Answer(id.clone()),
+                _ => proposal.route.clone(),
+            };
+            Some((out.delay, Order::Send(SendOrder::new(proposal.session, route, frame))))
+        });
+        let orders = orders.collect();
+        if let Some(i) = answered {
+            session.open.remove(i);
+        }
+        self.untold.extend(told);
+        orders
+    }
+
+    /// Says what was done since it was last asked to.
+    pub(super) async fn tell(&mut self) {
+        for line in self.untold.drain(..) {
+            match &self.teller {
+                Some(Teller::Record(feed)) => {
+                    let text = format!("{line}\n");
+                    feed.record(None, Body::Stderr { party: self.by, text }).await;
+                }
+                Some(Teller::Line(say)) => say(&line),
+                None => {}
+            }
+        }
+    }
+}
+
+/// A message as an order.
+pub(super) fn order(session: SessionKey, route: Route, message: &Value) -> Order {
+    Order::Send(SendOrder::new(session, route, Bytes::from(message.to_string())))
+}

@@ -1,0 +1,186 @@
+//! Every fault of a server, in a server that is alive: the embedded server deviates as `serve --fault` makes it, all
+//! scenarios that give it occasion are played, and exactly the requirement that it breaks is found broken, by the server, at the
+//! message that was changed.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
+
+use libtest_mimic::{Arguments, Failed, Trial};
+use mcp_interop::conversation::Conversation;
+use mcp_interop::fault::replay::{carrier, replay};
+use mcp_interop::fault::{Fault, library};
+use mcp_interop::judge::Finding;
+use mcp_interop::judge::finding::Blame;
+use mcp_interop::reference::Surroundings;
+use mcp_interop::run::embedded::Embedded;
+use mcp_interop::run::server::{self, Options};
+use mcp_interop::run::{Played, Results};
+use mcp_interop::scenario::exchange::Patience;
+use mcp_interop::scenario::{Scenario, files, seats};
+use mcp_interop::spec::{Catalogue, Revision};
+use mcp_interop::trace::event::Body;
+use mcp_interop::trace::{Seat, Transport};
+use mcp_interop::wire::Party;
+use serde_json::Map;
+use std::sync::LazyLock;
+
+const REVISION: Revision = Revision::V2025_11_25;
+
+/// Faults for which no scenario gives the occasion, and why. One that is caught after all must go from here.
+const NO_OCCASION: &[(&str, &str)] = &[];
+
+fn main() {
+    let arguments = Arguments::from_args();
+    let of_server = library::all().iter().filter(|f| f.by == Party::Server);
+    let trials = of_server.map(|fault| Trial::test(fault.name.clone(), move || check(fault).map_err(Failed::from)));
+    let mut trials: Vec<Trial> = trials.collect();
+    trials.push(Trial::test("what is excused is a fault", || excused().map_err(Failed::from)));
+    libtest_mimic::run(&arguments, trials).exit();
+}
+
+/// One scenario played against the embedded server on all its transports, the same way every time.
+fn play(scenario: &Scenario, fault: Option<&Fault>) -> Results {
+    let options = Options {
+        name: "embedded".into(),
+        words: String::new(),
+        revision: REVISION,
+        transports: Transport::ALL.to_vec(),
+        bound: Map::new(),
+        claimed_capabilities: Vec::new(),
+        claimed_tools: Vec::new(),
+        patience: Patience::default(),
+    };
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut random = move || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        state ^ (state >> 29)
+    };
+    let mut client = || Surroundings::fixed(3);
+    let mut servers = Embedded::new(|| Surroundings::fixed(5), Vec::new());
+    servers.fault = fault.cloned();
+    let (_raise, interrupted) = tokio::sync::watch::channel(false);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
+    let one = std::slice::from_ref(scenario);
+    runtime.block_on(server::server(&mut servers, one, &options, &mut client, &mut random, interrupted))
+}
+
+/// Every scenario that a server can be asked, and what came of it where nobody deviates.
+fn honest() -> &'static [(Scenario, Results)] {
+    static HONEST: LazyLock<Vec<(Scenario, Results)>> = LazyLock::new(|| {
+        let catalogue = Catalogue::of(REVISION);
+        let all = files::embedded().scenarios.into_iter();
+        all.filter(|s| s.revisions.contains(&REVISION) && seats::seats(s, catalogue).contains(&Seat::Client))
+            .map(|scenario| {
+                let results = play(&scenario, None);
+                (scenario, results)
+            })
+            .collect()
+    });
+    &HONEST
+}
+
+/// Does the fault find something to change in what an honest server says? Up to there both play the same.
+fn has_occasion(fault: &Fault, results: &Results) -> bool {
+    let mut any = fault.clone();
+    any.on.nth = None;
+    results.played.iter().any(|played| replay(&any, &played.trace).touched)
+}
+
+fn check(fault: &Fault) -> Result<(), String> {
+    let excuse = NO_OCCASION.iter().find(|(name, _)| *name == fault.name).map(|(_, why)| *why);
+    let excuse = excuse.or(fault.stored_only.as_deref());
+    match (caught(fault), excuse) {
+        (Ok(_), None) | (Err(_), Some(_)) => Ok(()),
+        (Ok(()), Some(why)) => Err(format!("it is as it should be, and yet is excused: {why}")),
+        (Err(wrong), None) => Err(wrong),
+    }
+}
+
+/// Is it found, and nothing else? Of a harmless variation: is nothing found?
+fn caught(fault: &Fault) -> Result<(), String> {
+    let (mut acted, mut right, mut wrong) = (false, false, Vec::new());
+    for (scenario, _) in honest().iter().filter(|(_, results)| has_occasion(fault, results)) {
+        let results = play(scenario, Some(fault));
+        wrong.extend(results.troubles.iter().map(|t| format!("{} over {}: {}", scenario.id, t.transport, t.what)));
+        for played in &results.played {
+            let acts = Acts::of(fault, played);
+            acted |= !acts.sent.is_empty() || acts.kept_back;
+            for finding in &played.judgement.findings {
+                match not_meant(fault, &acts, played, finding) {
+                    None => right = true,
+                    Some(why) => wrong.push(format!(
+                        "{}: {why}: {} {} ({}) at event {:?}{}: expected {}, found {}",
+                        played.name(),
+                        finding.verdict,
+                        finding.requirement.as_deref().unwrap_or("the exchange"),
+                        finding.blame,
+                        finding.event,
+                        finding.pointer.as_deref().unwrap_or_default(),
+                        finding.expected,
+                        finding.found,
+                    )),
+                }
+            }
+        }
+    }
+    if !acted {
+        return Err("no scenario gives it occasion".into());
+    }
+    if !right && !fault.is_control() {
+        wrong.push("it is not found".into());
+    }
+    if wrong.is_empty() { Ok(()) } else { Err(wrong.join("\n")) }
+}
+
+/// What a fault did in one play, by its own word.
+struct Acts {
+    sent: Vec<String>,
+    kept_back: bool,
+}
+
+impl Acts {
+    fn of(fault: &Fault, played: &Played) -> Acts {
+        let said = played.trace.events.iter().filter_map(|e| match &e.body {
+            Body::Stderr { text, .. } => Some(text.as_str()),
+            _ => None,
+        });
+        let lines: Vec<&str> = said.flat_map(str::lines).collect();
+        let of = |what: &str| {
+            let begin = format!("fault {}: {what} ", fault.name);
+            lines.iter().filter_map(|l| l.strip_prefix(begin.as_str())).map(str::to_owned).collect::<Vec<String>>()
+        };
+        Acts { sent: of("sent"), kept_back: !of("kept back").is_empty() }
+    }
+}
+
+/// Why a finding is not the one that is meant.
+fn not_meant(fault: &Fault, acts: &Acts, played: &Played, finding: &Finding) -> Option<&'static str> {
+    if finding.requirement != fault.breaks || fault.is_control() {
+        return Some("another finding");
+    }
+    if finding.blame != Blame::from(fault.blamed()) {
+        return Some("another party is blamed");
+    }
+    let Some(event) = finding.event else { return Some("it points nowhere") };
+    let points = match &fault.at {
+        Some(at) => {
+            let c = Conversation::of(&played.trace.header, &played.trace.events);
+            c.said.iter().any(|s| {
+                let over = carrier(&c, s.round_trip, Some(s.stream));
+                let meant = at.matches(&s.message, s.method.as_deref(), &over);
+                s.event == event && meant && at.from.is_none_or(|party| party == s.from)
+            })
+        }
+        None => played.trace.events.iter().any(|e| {
+            let of = |text: &[u8]| acts.sent.iter().any(|sent| sent.as_bytes() == text);
+            e.seq == event
+                && matches!(&e.body, Body::Message { from, text, .. } if *from == fault.by && of(&text.bytes()))
+        }),
+    };
+    (!points).then_some("it points at another message")
+}
+
+fn excused() -> Result<(), String> {
+    let unknown = NO_OCCASION.iter().filter(|(name, _)| library::named(name).is_err());
+    let unknown: Vec<&str> = unknown.map(|(name, _)| *name).collect();
+    if unknown.is_empty() { Ok(()) } else { Err(format!("no such faults: {unknown:?}")) }
+}
