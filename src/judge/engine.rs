@@ -11,7 +11,7 @@ use crate::scenario::plan::Plan;
 use crate::scenario::walk::{Deviation, Ending, Walk};
 use crate::scenario::{Source, parse, seats};
 use crate::spec::catalogue::{Catalogue, Level};
-use crate::trace::{EndReason, Trace};
+use crate::trace::{Body, EndReason, Trace};
 use crate::wire::Party;
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet};
@@ -318,7 +318,10 @@ impl Desk<'_> {
         match &walk.ending {
             Ending::NotExercised { reason } => Outcome::NotExercised { reason: reason.clone() },
             Ending::Complete => match outcome::application(self.trace, plan) {
-                Ok(()) => Outcome::Reached { other_way: walk.other_way.clone() },
+                Ok(()) => {
+                    findings.extend(self.left_early());
+                    Outcome::Reached { other_way: walk.other_way.clone() }
+                }
                 Err((expected, found, event)) => {
                     // what a party did wrong before explains what the application got; a recommendation that was not
                     // followed does not
@@ -394,6 +397,17 @@ impl Desk<'_> {
                 missed(findings, finding)
             }
         }
+    }
+
+    /// Who was gone when the course was complete, and the other had not left.
+    fn left_early(&self) -> Option<Finding> {
+        let Some(EndReason::Gone { party, how }) = self.trace.end() else { return None };
+        let mut finding =
+            self.error((*party).into(), &format!("that the {party} stays until the {} leaves", party.other()), how);
+        finding.verdict = Verdict::Fail;
+        let last = self.trace.events.iter().rev().find(|e| matches!(e.body, Body::ProcessExited { .. }));
+        finding.event = last.map(|e| e.seq);
+        self.tests(*party).then_some(finding)
     }
 
     /// The worst finding on a party under test that is there already: what came later follows from it.

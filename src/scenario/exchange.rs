@@ -331,7 +331,7 @@ impl Exchange {
     fn greet(&mut self, client: Option<String>, at: Duration) {
         self.greeted.insert(client);
         let parties = &self.plan.scenario.parties;
-        self.ready = self.greeted.contains(&None) && parties.iter().all(|p| self.greeted.contains(&Some(p.clone())));
+        self.ready |= self.greeted.contains(&None) && parties.iter().all(|p| self.greeted.contains(&Some(p.clone())));
         self.progress_at = at;
     }
 
