@@ -3,7 +3,7 @@
 //! It is the same automaton in every seat. A step is found by who, kind, method and correlation; everything else in it is
 //! asserted. Where it stands is a flat table of node states; its frontier says which acts can come next.
 
-use super::binding::Bindings;
+use super::binding::{Bindings, HOST};
 use super::model::{Act, Verb};
 use super::pattern::Path;
 use super::plan::{Kind as NodeKind, NodeId, Plan};
@@ -272,6 +272,11 @@ impl Exchange {
                 let trip = self.trips.entry(*round_trip).or_default();
                 trip.client.clone_from(client);
                 trip.request_headers.clone_from(headers);
+                if !self.env.knows(HOST)
+                    && let Some((_, host)) = headers.iter().find(|(n, _)| n.eq_ignore_ascii_case("host"))
+                {
+                    self.env.bind(HOST, host.as_str().into());
+                }
                 let resuming = headers.iter().any(|(n, _)| n.eq_ignore_ascii_case("last-event-id"));
                 said(client.clone(), Party::Client, What::Asked { trip: *round_trip, method: method.clone(), resuming })
             }

@@ -4,7 +4,7 @@ use super::stored;
 use super::*;
 use crate::conversation::sample::Sample;
 use crate::fault::replay::{Replayed, carrier, replay};
-use crate::fault::{Fault, Trigger, library};
+use crate::fault::{Fault, Request, Trigger, library};
 use crate::judge::evidence::Shown;
 use crate::spec::{Catalogue, Revision};
 use crate::trace::{EndReason, Seat, Trace};
@@ -38,7 +38,11 @@ fn event_of(c: &Conversation, trigger: &Trigger) -> Option<u32> {
     let mut meant = c.said.iter().filter(|s| {
         trigger.from.is_none_or(|p| p == s.from)
             && s.part.is_none()
-            && trigger.matches(&s.message, s.method.as_deref(), &carrier(c, s.round_trip, Some(s.stream)))
+            && trigger.matches(
+                &s.message,
+                c.request_of(s).and_then(|s| Request::of(&s.message)).as_ref(),
+                &carrier(c, s.round_trip, Some(s.stream)),
+            )
     });
     let nth = trigger.nth.unwrap_or(1);
     meant.nth(usize::try_from(nth - 1).unwrap()).map(|s| s.event)

@@ -155,6 +155,8 @@ fn retrieved(scene: &Scene<'_>, index: usize, said: &Said, asked: Option<&str>, 
             if gone && within_ttl(scene, task, said) {
                 let id = "tasks.result.available-when-completed";
                 notes.broken(id, index, "/error/code", expected, found).presumed();
+            } else if said.error_code() == Some(METHOD_NOT_FOUND) {
+                // that a method is not served has a rule of its own
             } else if !gone {
                 let id = "tasks.result.terminal-returns-final";
                 notes.either(said.is_result(), id, index, "/error", expected, found);
