@@ -55,8 +55,7 @@ fn play(scenario: &Scenario, fault: Option<&Fault>) -> Results {
         state ^ (state >> 29)
     };
     let mut client = || Surroundings::fixed(3);
-    let mut servers =
-        Embedded { surroundings: || Surroundings::fixed(5), without: Vec::new(), fault: fault.cloned() };
+    let mut servers = Embedded { surroundings: || Surroundings::fixed(5), without: Vec::new(), fault: fault.cloned() };
     let (_raise, interrupted) = tokio::sync::watch::channel(false);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
     let one = std::slice::from_ref(scenario);
@@ -172,7 +171,8 @@ fn not_meant(fault: &Fault, acts: &Acts, played: &Played, finding: &Finding) -> 
         }
         None => played.trace.events.iter().any(|e| {
             let of = |text: &[u8]| acts.sent.iter().any(|sent| sent.as_bytes() == text);
-            e.seq == event && matches!(&e.body, Body::Message { from, text, .. } if *from == fault.by && of(&text.bytes()))
+            e.seq == event
+                && matches!(&e.body, Body::Message { from, text, .. } if *from == fault.by && of(&text.bytes()))
         }),
     };
     (!points).then_some("it points at another message")

@@ -5,10 +5,12 @@
 //! nowhere is kept with the link missing.
 
 mod build;
+mod departure;
 pub mod order;
 pub mod session;
 pub mod task;
 
+pub use departure::{Departure, Moment};
 pub use order::{End, Order, Point};
 pub use session::{Item, RoundTrip, Session, Stream};
 pub use task::{Creation, Place, Sighting, Task};
@@ -178,6 +180,8 @@ pub struct Conversation {
     pub end: Option<EndReason>,
     /// When its last event was recorded, in microseconds since it began.
     pub ended_at: u64,
+    /// What the server's program did when its input was closed (stdio).
+    pub departure: Option<Departure>,
     /// The programs that ended.
     pub exits: Vec<Exit>,
     order: order::Clock,

@@ -41,7 +41,7 @@ impl<F: FnMut() -> Surroundings> Servers for Embedded<F> {
         Ok((near, (stop, host)))
     }
 
-    async fn close(&mut self, (stop, host): Self::Held) {
+    async fn close(&mut self, (stop, host): Self::Held, _: bool) {
         finish(stop, host).await;
     }
 

@@ -74,7 +74,8 @@ impl Deviation {
             _ => None,
         };
         let method = answered.and_then(|i| session.open.get(i)).map(|(_, method)| method.as_str());
-        let sent = session.fault.apply(&proposal.message, Context { method, open: &session.open, ..Context::default() });
+        let sent =
+            session.fault.apply(&proposal.message, Context { method, open: &session.open, ..Context::default() });
         let mut told: Vec<String> = sent
             .iter()
             .filter(|out| out.changed)

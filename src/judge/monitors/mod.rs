@@ -21,6 +21,7 @@ pub fn all() -> Vec<Box<dyn Monitor>> {
         Box::new(meta::Meta),
         Box::new(lifecycle::Opening),
         Box::new(lifecycle::Capabilities),
+        Box::new(lifecycle::Shutdown),
     ];
     all.extend(tasks::all());
     all
