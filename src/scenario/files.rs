@@ -135,6 +135,7 @@ table![
     "tasks/neighbour-is-unhurt.yaml",
     "tasks/no-ttl.yaml",
     "tasks/question-in-a-task.yaml",
+    "tasks/question-is-lost.yaml",
     "tasks/receiver-works-as-a-task.yaml",
     "tasks/result-fetched-by-two-at-once.yaml",
     "tasks/ttl-expires.yaml",

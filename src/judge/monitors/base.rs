@@ -232,6 +232,7 @@ impl Monitor for Answered {
                 || method.starts_with("notifications/")
                 || cancelled.contains(&(said.session, said.from, id.clone()))
                 || refused(scene, said)
+                || scene.c.may_be_lost(said)
                 || waits(scene, said)
                 || garbled(scene, index, said)
                 || !had_the_chance(scene, index, said);
