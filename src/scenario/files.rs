@@ -107,42 +107,8 @@ fn decode(name: &str, bytes: &[u8]) -> Result<Arc<Source>, Diagnostic> {
     Ok(source)
 }
 
-macro_rules! table {
-    ($($name:literal),* $(,)?) => {
-        /// The repository's scenario files, by name and text; a test keeps the table in step with the folder.
-        const EMBEDDED: &[(&str, &str)] = &[$(($name, include_str!(concat!("../../scenarios/", $name)))),*];
-    };
-}
-
-table![
-    "base/malformed-messages.yaml",
-    "base/unknown-method.yaml",
-    "base/unreadable-bytes.yaml",
-    "http/refusals.yaml",
-    "http/session-ends.yaml",
-    "http/stream-is-resumed.yaml",
-    "logging/level-filters.yaml",
-    "logging/own-troubles.yaml",
-    "modern/client-listens.yaml",
-    "modern/every-page.yaml",
-    "modern/headers-contradict-body.yaml",
-    "modern/list-and-call.yaml",
-    "modern/tool-asks-first.yaml",
-    "pagination/every-page.yaml",
-    "pagination/unknown-cursor.yaml",
-    "progress/only-grows.yaml",
-    "tasks/disconnect-is-not-cancel.yaml",
-    "tasks/neighbour-is-unhurt.yaml",
-    "tasks/no-ttl.yaml",
-    "tasks/question-in-a-task.yaml",
-    "tasks/question-is-lost.yaml",
-    "tasks/receiver-works-as-a-task.yaml",
-    "tasks/result-fetched-by-two-at-once.yaml",
-    "tasks/ttl-expires.yaml",
-    "tasks/two-clients.yaml",
-    "tasks/unknown-ids.yaml",
-    "tools/list-and-call.yaml",
-];
+/// The repository's scenario files, by name and text, in the order of their names.
+const EMBEDDED: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/scenarios.rs"));
 
 /// The scenarios that the program brings with it.
 #[must_use]
@@ -180,7 +146,7 @@ mod tests {
         folder(&Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios"), "", &mut names);
         names.sort();
         let table: Vec<&str> = EMBEDDED.iter().map(|(n, _)| *n).collect();
-        assert_eq!(names, table, "add the file to the table in src/scenario/files.rs, in order");
+        assert_eq!(names, table);
     }
 
     #[test]
