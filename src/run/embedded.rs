@@ -55,7 +55,7 @@ impl<F: FnMut() -> Surroundings> Servers for Embedded<F> {
         true
     }
 
-    async fn close(&mut self, (stop, host): Self::Held) {
+    async fn close(&mut self, (stop, host): Self::Held, _: bool) {
         finish(stop, host).await;
     }
 
