@@ -127,6 +127,8 @@ pub struct Exchange {
     pub(super) scripted: BTreeMap<Option<String>, u32>,
     pub(super) choices: Vec<u8>,
     pub(super) kept: Vec<Occurrence>,
+    /// Of what is kept, the events that a whole turn of a loop of ours has passed since: they are answered before their step.
+    pub(super) passed_by: Vec<u32>,
     pub(super) streams: HashMap<StreamId, StreamState>,
     pub(super) trips: HashMap<u32, TripState>,
     /// By client, sender and id.
@@ -163,6 +165,7 @@ impl Exchange {
             scripted: BTreeMap::new(),
             choices: choices.to_vec(),
             kept: Vec::new(),
+            passed_by: Vec::new(),
             streams: HashMap::new(),
             trips: HashMap::new(),
             requests: HashMap::new(),
@@ -333,7 +336,7 @@ impl Exchange {
     fn greet(&mut self, client: Option<String>, at: Duration) {
         self.greeted.insert(client);
         let parties = &self.plan.scenario.parties;
-        self.ready = self.greeted.contains(&None) && parties.iter().all(|p| self.greeted.contains(&Some(p.clone())));
+        self.ready |= self.greeted.contains(&None) && parties.iter().all(|p| self.greeted.contains(&Some(p.clone())));
         self.progress_at = at;
     }
 

@@ -107,68 +107,8 @@ fn decode(name: &str, bytes: &[u8]) -> Result<Arc<Source>, Diagnostic> {
     Ok(source)
 }
 
-macro_rules! table {
-    ($($name:literal),* $(,)?) => {
-        /// The repository's scenario files, by name and text; a test keeps the table in step with the folder.
-        const EMBEDDED: &[(&str, &str)] = &[$(($name, include_str!(concat!("../../scenarios/", $name)))),*];
-    };
-}
-
-table![
-    "base/malformed-messages.yaml",
-    "base/reserved-meta.yaml",
-    "base/text-of-all-kinds.yaml",
-    "base/unknown-method.yaml",
-    "base/unknown-notification.yaml",
-    "base/unreadable-bytes.yaml",
-    "base/wrong-params.yaml",
-    "cancellation/in-time.yaml",
-    "cancellation/malformed.yaml",
-    "cancellation/too-late.yaml",
-    "http/drop-is-no-cancel.yaml",
-    "http/listening.yaml",
-    "http/not-accepted.yaml",
-    "http/origins.yaml",
-    "http/refusals.yaml",
-    "http/session-ends.yaml",
-    "http/session-ids.yaml",
-    "http/side-by-side.yaml",
-    "http/stream-is-resumed.yaml",
-    "http/two-streams-resumed.yaml",
-    "lifecycle/before-initialize.yaml",
-    "lifecycle/initialize-twice.yaml",
-    "lifecycle/newest-is-offered.yaml",
-    "lifecycle/nothing-declared.yaml",
-    "lifecycle/version-is-echoed.yaml",
-    "lifecycle/version-is-negotiated.yaml",
-    "logging/level-filters.yaml",
-    "logging/levels.yaml",
-    "logging/own-troubles.yaml",
-    "modern/client-listens.yaml",
-    "modern/every-page.yaml",
-    "modern/headers-contradict-body.yaml",
-    "modern/list-and-call.yaml",
-    "modern/tool-asks-first.yaml",
-    "pagination/every-page.yaml",
-    "pagination/same-page-again.yaml",
-    "pagination/unknown-cursor.yaml",
-    "ping/during-the-handshake.yaml",
-    "ping/while-a-tool-works.yaml",
-    "progress/only-grows.yaml",
-    "progress/only-on-request.yaml",
-    "progress/unknown-token.yaml",
-    "stdio/line-ends.yaml",
-    "tasks/disconnect-is-not-cancel.yaml",
-    "tasks/neighbour-is-unhurt.yaml",
-    "tasks/no-ttl.yaml",
-    "tasks/question-in-a-task.yaml",
-    "tasks/receiver-works-as-a-task.yaml",
-    "tasks/result-fetched-by-two-at-once.yaml",
-    "tasks/ttl-expires.yaml",
-    "tasks/two-clients.yaml",
-    "tasks/unknown-ids.yaml",
-    "tools/list-and-call.yaml",
-];
+/// The repository's scenario files, by name and text, in the order of their names.
+const EMBEDDED: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/scenarios.rs"));
 
 /// The scenarios that the program brings with it.
 #[must_use]
@@ -206,7 +146,7 @@ mod tests {
         folder(&Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios"), "", &mut names);
         names.sort();
         let table: Vec<&str> = EMBEDDED.iter().map(|(n, _)| *n).collect();
-        assert_eq!(names, table, "add the file to the table in src/scenario/files.rs, in order");
+        assert_eq!(names, table);
     }
 
     #[test]

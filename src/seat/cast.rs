@@ -21,12 +21,14 @@ pub fn application(play: &Play) -> Application {
         if let Doing::WhenAsked { step } = &action.what {
             application.answers.after = action.after.unwrap_or_default();
             let asked = plan.act(step);
-            if let Some(result) = plan.answer_to(step).and_then(|p| p.result.as_ref())
-                && let Ok(Some(result)) = env.fill(result, None)
-            {
+            if let Some(result) = plan.answer_to(step).and_then(|p| p.result.as_ref()) {
+                let result = known(result, &mut env);
                 match asked.map(|a| &a.verb) {
                     Some(Verb::Requests { method }) if method == "sampling/createMessage" => {
-                        application.answers.sampling = result;
+                        // what the file leaves open the client says as ever
+                        for (name, value) in result.as_object().into_iter().flatten() {
+                            application.answers.sampling[name] = value.clone();
+                        }
                     }
                     _ => application.answers.elicitation.extend(elicited(&result)),
                 }
