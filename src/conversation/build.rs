@@ -497,6 +497,11 @@ impl Builder<'_> {
         if !said.message.is_answer() || said.answers.is_some() || said.cut {
             return None;
         }
+        // what refuses a GET or a DELETE answers no message
+        let trip = said.round_trip.and_then(|r| self.c.round_trips.get(&r));
+        if trip.is_some_and(|t| t.method != "POST" && t.status.is_some_and(|s| s >= 400)) {
+            return None;
+        }
         let before = self.c.said.get(..index)?;
         let open = |r: &Said| {
             r.session == said.session

@@ -378,3 +378,25 @@ fn a_branch_that_is_not_taken_is_not_driven() {
     assert_eq!(steps(Some(Party::Server), &[0]), ["list", "call"]);
     assert_eq!(steps(None, &[]), ["list", "call"]);
 }
+
+#[test]
+fn a_name_that_is_carried_on_under_itself_waits_for_what_binds_it() {
+    let text = "title: Page by page\nrevisions: \"2025-11-25\"\nexchange:\n  \
+        - client requests: tools/list\n    as: first\n  \
+        - server answers: first\n    result: { nextCursor: $next }\n  \
+        - loop:\n      - client requests: tools/list\n        params: { cursor: $next }\n      \
+        - server answers: tools/list\n        result: { nextCursor: $next }\n    \
+        carry: { $next: $next }\n    while: { result: { nextCursor: <string> } }\n    at most: 9\n    \
+        proves: [pagination.walk-terminates]\n";
+    let loaded = super::files::load([("area/pages.yaml", text.as_bytes().to_vec())]);
+    assert!(!loaded.broken(), "{:?}", loaded.diagnostics);
+    let plan = Arc::new(Plan::new(Arc::new(loaded.scenarios[0].clone()), Transport::Stdio));
+    let client = Some(Party::Client);
+    let exchange = Exchange::new(plan, &serde_json::Map::new(), client, &[], Revision::DEFAULT, Patience::default());
+    let mut line = Line { exchange, fresh: serde_json::Map::new(), seq: 0, at: 0 };
+    line.client(json!({ "jsonrpc": "2.0", "method": "notifications/initialized" }));
+    line.client(json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/list" }));
+    // it names no cursor at all: what would be sent next cannot be filled, and that is said
+    line.server(json!({ "jsonrpc": "2.0", "id": 1, "error": { "code": -32603, "message": "no" } }));
+    assert!(matches!(line.exchange.due(), super::play::Due::Fault { .. }), "{:?}", line.exchange.due());
+}
