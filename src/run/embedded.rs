@@ -9,6 +9,7 @@ use crate::seat::deviation::{Deviation, Teller};
 use crate::seat::host::Host;
 use crate::trace::{Seat, Transport};
 use crate::transport::Link;
+use std::cell::RefCell;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -18,7 +19,7 @@ const PAGE: usize = 4;
 /// Gives embedded servers. `surroundings` is asked for once a server.
 pub struct Embedded<F: FnMut() -> Surroundings> {
     /// Wall clock and randomness.
-    pub surroundings: F,
+    pub surroundings: RefCell<F>,
     /// Capabilities that it does not declare, and so does not serve (see [`server::Setup::without`]).
     pub without: Vec<String>,
     /// What is altered in what it sends; what it did stands in the record as if it had been written on its standard error.
@@ -28,9 +29,9 @@ pub struct Embedded<F: FnMut() -> Surroundings> {
 impl<F: FnMut() -> Surroundings> Servers for Embedded<F> {
     type Held = (watch::Sender<bool>, JoinHandle<()>);
 
-    async fn open(&mut self, transport: Transport) -> Result<(Link, Self::Held), Closed> {
+    async fn open(&self, transport: Transport) -> Result<(Link, Self::Held), Closed> {
         let (near, far) = ends(transport, Seat::Client);
-        let mut setup = server::Setup::new((self.surroundings)());
+        let mut setup = server::Setup::new((self.surroundings.borrow_mut())());
         setup.without.clone_from(&self.without);
         setup.dialect.page_size = Some(PAGE);
         let server = Server::new(setup);
@@ -41,11 +42,8 @@ impl<F: FnMut() -> Surroundings> Servers for Embedded<F> {
         Ok((near, (stop, host)))
     }
 
-    async fn close(&mut self, (stop, host): Self::Held) {
+    async fn close(&self, (stop, host): Self::Held) -> Option<String> {
         finish(stop, host).await;
-    }
-
-    fn stderr(&self) -> Option<String> {
         None
     }
 }

@@ -15,7 +15,6 @@ use crate::transport::{Bounds, Link, Numbers};
 pub struct Foreign {
     spec: ServerSpec,
     ladder: Ladder,
-    stderr: Option<String>,
 }
 
 /// What was started for a connection.
@@ -31,7 +30,7 @@ impl Foreign {
     /// A server that nothing is done with yet.
     #[must_use]
     pub fn new(spec: ServerSpec) -> Foreign {
-        Foreign { spec, ladder: Ladder::default(), stderr: None }
+        Foreign { spec, ladder: Ladder::default() }
     }
 }
 
@@ -42,7 +41,7 @@ fn closed(e: &StartError) -> Closed {
 impl Servers for Foreign {
     type Held = Held;
 
-    async fn open(&mut self, transport: Transport) -> Result<(Link, Held), Closed> {
+    async fn open(&self, transport: Transport) -> Result<(Link, Held), Closed> {
         let (numbers, bounds) = (Numbers::default(), Bounds::default());
         match transport {
             Transport::Stdio => {
@@ -58,8 +57,8 @@ impl Servers for Foreign {
         }
     }
 
-    async fn close(&mut self, held: Held) {
-        self.stderr = match held {
+    async fn close(&self, held: Held) -> Option<String> {
+        let stderr = match held {
             Held::Pipes(process) => {
                 process.stop(&self.ladder).await;
                 Some(process.stderr())
@@ -69,9 +68,6 @@ impl Servers for Foreign {
                 server.process().map(Process::stderr)
             }
         };
-    }
-
-    fn stderr(&self) -> Option<String> {
-        self.stderr.clone().filter(|text| !text.trim().is_empty())
+        stderr.filter(|text| !text.trim().is_empty())
     }
 }
