@@ -125,7 +125,7 @@ pub(super) fn run(arguments: Arguments) -> Result<u8, String> {
         }
     }
     // the verdicts are on the screen already: a report that cannot be written is said beside them
-    for wrong in write(&arguments, &results, &summary) {
+    for wrong in write(&arguments, &results, &summary, code) {
         screen::note(&format!("error: {wrong}"));
         // what was found of the peer is worth more
         if code == 0 {
@@ -191,7 +191,7 @@ fn target(arguments: &Arguments) -> Result<(Option<ServerSpec>, Options), String
         claimed_capabilities: Vec::new(),
         claimed_tools: Vec::new(),
         patience: Patience::default(),
-        jobs: 1,
+        jobs: arguments.jobs.map_or(1, usize::from),
     };
     let spec = match (&arguments.url, &arguments.stdio, &arguments.peer) {
         (Some(url), _, _) => {
@@ -267,10 +267,10 @@ fn play(spec: Option<ServerSpec>, scenarios: &[Scenario], options: &Options) -> 
 }
 
 /// Writes what was asked for; gives what could not be written.
-fn write(arguments: &Arguments, results: &Results, summary: &Summary) -> Vec<String> {
+fn write(arguments: &Arguments, results: &Results, summary: &Summary, code: u8) -> Vec<String> {
     let mut wrong = Vec::new();
     if let Some(path) = &arguments.report {
-        let text = format!("{:#}\n", report::json(results, summary, arguments.strict));
+        let text = format!("{:#}\n", report::json(results, summary, arguments.strict, code));
         if let Err(e) = std::fs::write(path, text) {
             wrong.push(format!("cannot write the report {}: {e}", path.display()));
         }

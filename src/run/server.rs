@@ -153,7 +153,30 @@ pub async fn server<S: Servers>(
         }
     }
     results.interrupted = *interrupted.borrow();
+    if results.played.is_empty() && results.skipped.is_empty() && !results.interrupted {
+        results.skipped = ruled_out(scenarios, options);
+    }
     results
+}
+
+/// Why none of the scenarios that were asked for can be played.
+fn ruled_out(scenarios: &[Scenario], options: &Options) -> Vec<Skipped> {
+    let catalogue = Catalogue::of(options.revision);
+    let reason = |scenario: &Scenario, transport: Transport| {
+        if !scenario.revisions.contains(&options.revision) {
+            format!("it does not hold for revision {}", options.revision)
+        } else if !seats::seats(scenario, catalogue).contains(&Seat::Client) {
+            "it shows nothing of a server".to_owned()
+        } else {
+            format!("it is not played over {transport}")
+        }
+    };
+    let of = |scenario: &Scenario| -> Option<Skipped> {
+        let transport = options.transports.first().copied()?;
+        let (scenario, reason) = (scenario.id.clone(), reason(scenario, transport));
+        Some(Skipped { scenario, transport, reason, claims: Vec::new() })
+    };
+    scenarios.iter().filter_map(of).collect()
 }
 
 /// All ways to play a scenario.
