@@ -67,6 +67,16 @@ const NO_OCCASION: &[(&str, &str)] = &[
 /// Scenarios in which a fault breaks something else too, and why that is right. One in which it does not must go from here.
 const ELSEWHERE: &[(&str, &str, &str)] = &[
     ("a-completed-task-with-an-error", "tasks/neighbour-is-unhurt", "there nobody saw that the task was completed"),
+    (
+        "a-completed-task-with-an-error",
+        "tasks/result-fetched-by-two-at-once",
+        "there nobody saw that the task was completed",
+    ),
+    (
+        "forgets-a-task-early",
+        "tasks/neighbour-is-unhurt",
+        "there the task is seen to live on, so that it was not forgotten",
+    ),
     ("more-members-in-results", "ping/during-the-handshake", "the answer to a ping is empty"),
     ("unknown-to-get-with-another-code", "tasks/ttl-expires", "there the task was known and has expired"),
     ("unknown-to-result-with-another-code", "tasks/ttl-expires", "there the task was known and has expired"),
@@ -91,7 +101,7 @@ const ELSEWHERE: &[(&str, &str, &str)] = &[
 /// Faults that are seen in a program of its own too, each with a scenario that shows it.
 const PROCESSES: [(&str, &str); 3] = [
     ("a-question-without-its-task", "tasks/question-in-a-task"),
-    ("answers-twice", "tools/list-and-call"),
+    ("a-result-that-is-a-text", "tools/list-and-call"),
     ("a-server-without-a-name", "tools/list-and-call"),
 ];
 
