@@ -138,8 +138,8 @@ fn play(scenario: &Scenario, fault: Option<&Fault>) -> Results {
         state ^ (state >> 29)
     };
     let mut client = || Surroundings::fixed(3);
-    let servers =
-        Embedded { surroundings: (|| Surroundings::fixed(5)).into(), without: Vec::new(), fault: fault.cloned() };
+    let mut servers = Embedded::new(|| Surroundings::fixed(5), Vec::new());
+    servers.fault = fault.cloned();
     let (_raise, interrupted) = tokio::sync::watch::channel(false);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
     let one = std::slice::from_ref(scenario);

@@ -255,7 +255,7 @@ fn play(spec: Option<ServerSpec>, scenarios: &[Scenario], options: &Options) -> 
         let mut make: fn() -> Surroundings = surroundings::real;
         Ok(match spec {
             None => {
-                let servers = Embedded { surroundings: surroundings::real.into(), without: Vec::new(), fault: None };
+                let servers = Embedded::new(surroundings::real, Vec::new());
                 server::server(&servers, scenarios, options, &mut make, &mut random, interrupted).await
             }
             Some(spec) => {

@@ -11,7 +11,7 @@ use crate::scenario::plan::Plan;
 use crate::scenario::walk::{Deviation, Ending, Walk};
 use crate::scenario::{Source, parse, seats};
 use crate::spec::catalogue::{Catalogue, Level};
-use crate::trace::{EndReason, Trace};
+use crate::trace::{Body, EndReason, Trace};
 use crate::wire::Party;
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet};
@@ -217,11 +217,17 @@ impl Desk<'_> {
         parties
     }
 
+    /// Does the step itself decide what it claims of a requirement? Not where a monitor does; but what a window shows by
+    /// absence no message could show to a monitor.
+    fn decided_by_step(plan: &Plan, step: &str, requirement: &str) -> bool {
+        !monitors::covers(requirement) || plan.is_window(step)
+    }
+
     /// The steps' claims: those that no monitor decides are decided by the step itself.
     fn claims(&self, plan: &Plan, walk: &Walk, cleared: &mut Vec<Cleared>, unreached: &mut BTreeMap<String, String>) {
         for shown in &walk.shown {
             let parties = self.claimed_of(plan, &shown.step, &shown.requirement);
-            if parties.is_empty() || monitors::covers(&shown.requirement) {
+            if parties.is_empty() || !Self::decided_by_step(plan, &shown.step, &shown.requirement) {
                 continue;
             }
             let requirement = shown.requirement.clone();
@@ -241,7 +247,7 @@ impl Desk<'_> {
             }
         }
         // a claim that a monitor decides and that nothing exercised is not silently a pass
-        for shown in walk.shown.iter().filter(|s| monitors::covers(&s.requirement)) {
+        for shown in walk.shown.iter().filter(|s| !Self::decided_by_step(plan, &s.step, &s.requirement)) {
             if !self.claimed_of(plan, &shown.step, &shown.requirement).is_empty() {
                 unreached
                     .entry(shown.requirement.clone())
@@ -259,7 +265,8 @@ impl Desk<'_> {
                 continue;
             }
             let of_party = |id: &&String| self.claimed_of(plan, &deviation.step, id).contains(&deviation.party);
-            let own = deviation.proves.iter().filter(|id| !monitors::covers(id) && of_party(id));
+            let decides = |id: &&String| Self::decided_by_step(plan, &deviation.step, id);
+            let own = deviation.proves.iter().filter(|id| decides(id) && of_party(id));
             let own = own.rev().max_by_key(|id| self.severity(id));
             let requirement = own.cloned();
             if self.asked_with_an_echo(deviation.event)
@@ -334,7 +341,10 @@ impl Desk<'_> {
         match &walk.ending {
             Ending::NotExercised { reason } => Outcome::NotExercised { reason: reason.clone() },
             Ending::Complete => match outcome::application(self.trace, plan) {
-                Ok(()) => Outcome::Reached { other_way: walk.other_way.clone() },
+                Ok(()) => {
+                    findings.extend(self.left_early());
+                    Outcome::Reached { other_way: walk.other_way.clone() }
+                }
                 Err((expected, found, event)) => {
                     // what a party did wrong before explains what the application got; a recommendation that was not
                     // followed does not
@@ -421,6 +431,17 @@ impl Desk<'_> {
                 missed(findings, finding)
             }
         }
+    }
+
+    /// Who was gone when the course was complete, and the other had not left.
+    fn left_early(&self) -> Option<Finding> {
+        let Some(EndReason::Gone { party, how }) = self.trace.end() else { return None };
+        let mut finding =
+            self.error((*party).into(), &format!("that the {party} stays until the {} leaves", party.other()), how);
+        finding.verdict = Verdict::Fail;
+        let last = self.trace.events.iter().rev().find(|e| matches!(e.body, Body::ProcessExited { .. }));
+        finding.event = last.map(|e| e.seq);
+        self.tests(*party).then_some(finding)
     }
 
     /// Is it a value that the other party had no right to give us, and that we only said after it?

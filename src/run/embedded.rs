@@ -19,20 +19,27 @@ const PAGE: usize = 4;
 /// Gives embedded servers. `surroundings` is asked for once a server.
 pub struct Embedded<F: FnMut() -> Surroundings> {
     /// Wall clock and randomness.
-    pub surroundings: RefCell<F>,
+    surroundings: RefCell<F>,
     /// Capabilities that it does not declare, and so does not serve (see [`server::Setup::without`]).
     pub without: Vec<String>,
     /// What is altered in what it sends; what it did stands in the record as if it had been written on its standard error.
     pub fault: Option<Fault>,
 }
 
+impl<F: FnMut() -> Surroundings> Embedded<F> {
+    /// Servers without these capabilities, and without a fault.
+    pub fn new(surroundings: F, without: Vec<String>) -> Embedded<F> {
+        Embedded { surroundings: RefCell::new(surroundings), without, fault: None }
+    }
+}
+
 impl<F: FnMut() -> Surroundings> Servers for Embedded<F> {
     type Held = (watch::Sender<bool>, JoinHandle<()>);
 
-    async fn open(&self, transport: Transport) -> Result<(Link, Self::Held), Closed> {
+    async fn open(&self, transport: Transport, lacking: &[String]) -> Result<(Link, Self::Held), Closed> {
         let (near, far) = ends(transport, Seat::Client);
         let mut setup = server::Setup::new((self.surroundings.borrow_mut())());
-        setup.without.clone_from(&self.without);
+        setup.without = [self.without.as_slice(), lacking].concat();
         setup.dialect.page_size = Some(PAGE);
         let server = Server::new(setup);
         let (stop, stopped) = watch::channel(false);
@@ -40,6 +47,10 @@ impl<F: FnMut() -> Surroundings> Servers for Embedded<F> {
         host.deviation = self.fault.clone().map(|fault| Deviation::new(fault, near.feed().map(Teller::Record)));
         let host = tokio::spawn(host.run(far, stopped));
         Ok((near, (stop, host)))
+    }
+
+    fn can_lack(&self) -> bool {
+        true
     }
 
     async fn close(&self, (stop, host): Self::Held) -> Option<String> {

@@ -41,7 +41,7 @@ fn closed(e: &StartError) -> Closed {
 impl Servers for Foreign {
     type Held = Held;
 
-    async fn open(&self, transport: Transport) -> Result<(Link, Held), Closed> {
+    async fn open(&self, transport: Transport, _: &[String]) -> Result<(Link, Held), Closed> {
         let (numbers, bounds) = (Numbers::default(), Bounds::default());
         match transport {
             Transport::Stdio => {

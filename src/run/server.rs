@@ -43,11 +43,19 @@ pub struct Closed {
 pub trait Servers {
     /// What keeps a connection's server alive.
     type Held;
-    /// Connects: over stdio to a new process, over HTTP in a new session.
+    /// Connects: over stdio to a new process, over HTTP in a new session; without the capabilities in `lacking`, if it can.
     ///
     /// # Errors
     /// When it cannot be started or reached.
-    fn open(&self, transport: Transport) -> impl Future<Output = Result<(Link, Self::Held), Closed>>;
+    fn open(
+        &self,
+        transport: Transport,
+        lacking: &[String],
+    ) -> impl Future<Output = Result<(Link, Self::Held), Closed>>;
+    /// Can it be opened without some of its capabilities? If not, it is taken as it is.
+    fn can_lack(&self) -> bool {
+        false
+    }
     /// The connection is over. Gives what the server wrote on its standard error.
     fn close(&self, held: Self::Held) -> impl Future<Output = Option<String>>;
 }
@@ -129,7 +137,9 @@ pub async fn server<S: Servers>(
         results.unkept.extend(unkept(&offer, options, transport));
         let mut plays = Vec::new();
         for scenario in held {
-            if let Some(scenario) = ready(scenario, &offer, options, transport, &mut results) {
+            let lacking = scenario.lacking();
+            let offer = if servers.can_lack() { &offer.without(&lacking) } else { &offer };
+            if let Some(scenario) = ready(scenario, offer, options, transport, &mut results) {
                 plays.extend(plays_of(scenario, transport, options, random));
             }
         }
@@ -292,7 +302,7 @@ impl<S: Servers> Run<'_, S> {
         let (link, held) = tokio::select! {
             biased;
             () = own::raised(&mut interrupted) => return Ok(None),
-            opened = self.servers.open(self.transport) => opened?,
+            opened = self.servers.open(self.transport, &[]) => opened?,
         };
         let offer = tokio::select! {
             biased;
@@ -313,7 +323,7 @@ impl<S: Servers> Run<'_, S> {
             let client = client_of(play, surroundings(), None);
             (client, further_clients(play, *surroundings))
         };
-        let (link, held) = self.servers.open(play.plan.transport()).await?;
+        let (link, held) = self.servers.open(play.plan.transport(), &play.plan.scenario().lacking()).await?;
         let ended = own::play(play, &mut client, &mut further, link, self.interrupted.clone()).await;
         let events = ended.leave(async { drop(self.servers.close(held).await) }).await;
         let header = header(play, "mcp-interop", &self.options.name, self.options.bound.clone());

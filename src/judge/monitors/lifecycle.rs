@@ -150,6 +150,9 @@ fn initialized(scene: &Scene<'_>, session: usize, notes: &mut Notes<'_>) {
     }
 }
 
+/// Capabilities whose areas say themselves that nobody uses them undeclared.
+const OWN_RULES: [&str; 2] = ["elicitation", "resources.subscribe"];
+
 /// Only what was declared is used.
 #[derive(Debug, Default)]
 pub struct Capabilities;
@@ -177,8 +180,11 @@ impl Monitor for Capabilities {
                     Party::Client => "lifecycle.capability.client-uses-declared",
                     Party::Server => "lifecycle.capability.server-uses-declared",
                 };
-                let expected = format!("no `{name}`, because the {} did not declare `{path}`", said.to());
-                notes.either(declared, id, index, "/method", expected, format!("`{name}`"));
+                // where a rule of its own says so, that one is broken
+                if declared || !OWN_RULES.contains(&path) {
+                    let expected = format!("no `{name}`, because the {} did not declare `{path}`", said.to());
+                    notes.either(declared, id, index, "/method", expected, format!("`{name}`"));
+                }
             }
             Need::Sender(path) if path.ends_with(".listChanged") => {
                 let Some(declared) = scene.c.declares(said, said.from, path) else { return };
