@@ -501,14 +501,13 @@ impl Desk<'_> {
         asked.is_some_and(|a| self.evidence.iter().filter(echo).any(|e| e.event == a.event))
     }
 
-    /// A failure of that party in an answer that answers nothing: it may have been the one that is missing.
+    /// What is wrong in an answer of that party that answers nothing: it may have been the one that is missing.
     fn stray(&self, findings: &[Finding], party: Party) -> Option<usize> {
         let nobodys = |event: u32| {
             let said = self.conversation.said.iter().find(|s| s.event == event);
             said.is_some_and(|s| s.message.is_answer() && s.answers.is_none())
         };
-        let of_party = |f: &Finding| f.verdict == Verdict::Fail && f.blame == Blame::from(party);
-        findings.iter().position(|f| of_party(f) && f.event.is_some_and(nobodys))
+        findings.iter().position(|f| f.blame == Blame::from(party) && f.event.is_some_and(nobodys))
     }
 
     /// The worst finding on a party under test that is there already: what came later follows from it.

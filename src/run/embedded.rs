@@ -10,6 +10,7 @@ use crate::seat::host::Host;
 use crate::trace::{Seat, Transport};
 use crate::transport::Link;
 use crate::wire::http::ServerPolicy;
+use std::cell::RefCell;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -19,11 +20,9 @@ const PAGE: usize = 4;
 /// Gives embedded servers. `surroundings` is asked for once a server.
 pub struct Embedded<F: FnMut() -> Surroundings> {
     /// Wall clock and randomness.
-    pub surroundings: F,
+    surroundings: RefCell<F>,
     /// Capabilities that it does not declare, and so does not serve (see [`server::Setup::without`]).
     pub without: Vec<String>,
-    /// More of them, for the scenario that is played.
-    lacking: Vec<String>,
     /// What is altered in what it sends; what it did stands in the record as if it had been written on its standard error.
     pub fault: Option<Fault>,
 }
@@ -31,17 +30,17 @@ pub struct Embedded<F: FnMut() -> Surroundings> {
 impl<F: FnMut() -> Surroundings> Embedded<F> {
     /// Honest servers without these capabilities.
     pub fn new(surroundings: F, without: Vec<String>) -> Embedded<F> {
-        Embedded { surroundings, without, lacking: Vec::new(), fault: None }
+        Embedded { surroundings: RefCell::new(surroundings), without, fault: None }
     }
 }
 
 impl<F: FnMut() -> Surroundings> Servers for Embedded<F> {
     type Held = (watch::Sender<bool>, JoinHandle<()>);
 
-    async fn open(&mut self, transport: Transport) -> Result<(Link, Self::Held), Closed> {
+    async fn open(&self, transport: Transport, lacking: &[String]) -> Result<(Link, Self::Held), Closed> {
         let (near, far) = ends(transport, Seat::Client, ServerPolicy::reference());
-        let mut setup = server::Setup::new((self.surroundings)());
-        setup.without = [self.without.as_slice(), &self.lacking].concat();
+        let mut setup = server::Setup::new((self.surroundings.borrow_mut())());
+        setup.without = [self.without.as_slice(), lacking].concat();
         setup.dialect.page_size = Some(PAGE);
         let server = Server::new(setup);
         let (stop, stopped) = watch::channel(false);
@@ -51,16 +50,12 @@ impl<F: FnMut() -> Surroundings> Servers for Embedded<F> {
         Ok((near, (stop, host)))
     }
 
-    fn without(&mut self, capabilities: &[String]) -> bool {
-        self.lacking = capabilities.to_vec();
+    fn can_lack(&self) -> bool {
         true
     }
 
-    async fn close(&mut self, (stop, host): Self::Held, _: bool) {
+    async fn close(&self, (stop, host): Self::Held, _: bool) -> Option<String> {
         finish(stop, host).await;
-    }
-
-    fn stderr(&self) -> Option<String> {
         None
     }
 }
