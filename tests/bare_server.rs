@@ -29,7 +29,7 @@ fn run(revision: Revision, without: &[&str]) -> Results {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
     runtime.block_on(async {
         let without = without.iter().map(|s| (*s).to_owned()).collect();
-        let mut servers = Embedded { surroundings: || Surroundings::fixed(3), without, fault: None };
+        let mut servers = Embedded::new(|| Surroundings::fixed(3), without);
         let (_keep, interrupted) = tokio::sync::watch::channel(false);
         let mut n = 0;
         let mut random = || {

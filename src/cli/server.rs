@@ -244,7 +244,7 @@ fn play(spec: Option<ServerSpec>, scenarios: &[Scenario], options: &Options) -> 
         let mut make: fn() -> Surroundings = surroundings::real;
         Ok(match spec {
             None => {
-                let mut servers = Embedded { surroundings: surroundings::real, without: Vec::new(), fault: None };
+                let mut servers = Embedded::new(surroundings::real, Vec::new());
                 server::server(&mut servers, scenarios, options, &mut make, &mut random, interrupted).await
             }
             Some(spec) => {

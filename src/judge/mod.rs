@@ -3,6 +3,7 @@
 pub mod engine;
 pub mod evidence;
 pub mod finding;
+pub mod frames;
 pub mod monitor;
 pub mod monitors;
 mod outcome;

@@ -62,6 +62,10 @@ impl Monitor for SchemaCheck {
 
     fn said(&mut self, scene: &Scene<'_>, index: usize, said: &Said, notes: &mut Notes<'_>) {
         let Some(violations) = scene.violations.get(index) else { return };
+        // what is no message at all is for the rules of the transport
+        if scene.frames.contains_key(&index) {
+            return;
+        }
         // whether there should have been a task at all is for those who know the tool
         let taskless = said.augmented
             && said.is_result()

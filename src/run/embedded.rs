@@ -23,6 +23,15 @@ pub struct Embedded<F: FnMut() -> Surroundings> {
     pub without: Vec<String>,
     /// What is altered in what it sends; what it did stands in the record as if it had been written on its standard error.
     pub fault: Option<Fault>,
+    /// More capabilities that it lacks, for the scenario that is played.
+    lacking: Vec<String>,
+}
+
+impl<F: FnMut() -> Surroundings> Embedded<F> {
+    /// Servers without these capabilities, and without a fault.
+    pub fn new(surroundings: F, without: Vec<String>) -> Embedded<F> {
+        Embedded { surroundings, without, fault: None, lacking: Vec::new() }
+    }
 }
 
 impl<F: FnMut() -> Surroundings> Servers for Embedded<F> {
@@ -31,7 +40,7 @@ impl<F: FnMut() -> Surroundings> Servers for Embedded<F> {
     async fn open(&mut self, transport: Transport) -> Result<(Link, Self::Held), Closed> {
         let (near, far) = ends(transport, Seat::Client);
         let mut setup = server::Setup::new((self.surroundings)());
-        setup.without.clone_from(&self.without);
+        setup.without = [self.without.as_slice(), &self.lacking].concat();
         setup.dialect.page_size = Some(PAGE);
         let server = Server::new(setup);
         let (stop, stopped) = watch::channel(false);
@@ -39,6 +48,11 @@ impl<F: FnMut() -> Surroundings> Servers for Embedded<F> {
         host.deviation = self.fault.clone().map(|fault| Deviation::new(fault, near.feed().map(Teller::Record)));
         let host = tokio::spawn(host.run(far, stopped));
         Ok((near, (stop, host)))
+    }
+
+    fn without(&mut self, capabilities: &[String]) -> bool {
+        self.lacking = capabilities.to_vec();
+        true
     }
 
     async fn close(&mut self, (stop, host): Self::Held) {

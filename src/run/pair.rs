@@ -116,6 +116,7 @@ pub fn further_clients(play: &Play, surroundings: &mut dyn FnMut() -> Surroundin
 pub fn server_of(play: &Play, surroundings: Surroundings, change: Option<fn(&mut server::Setup)>) -> Server {
     let mut setup = server::Setup::new(surroundings);
     setup.dialect.page_size = cast::page_size(&play.plan);
+    setup.without = play.plan.scenario().lacking();
     if let Some(change) = change {
         change(&mut setup);
     }

@@ -45,6 +45,10 @@ pub trait Servers {
     /// # Errors
     /// When it cannot be started or reached.
     fn open(&mut self, transport: Transport) -> impl Future<Output = Result<(Link, Self::Held), Closed>>;
+    /// From now on it is opened without these capabilities, and with all others. False: it can only be taken as it is.
+    fn without(&mut self, capabilities: &[String]) -> bool {
+        capabilities.is_empty()
+    }
     /// The connection is over.
     fn close(&mut self, held: Self::Held) -> impl Future<Output = ()>;
     /// What it wrote on its standard error lately.
@@ -131,7 +135,9 @@ pub async fn server<S: Servers>(
                 results.skipped.push(skipped(scenario, transport, reason));
                 continue;
             }
-            let Some(scenario) = ready(scenario, &offer, options, transport, &mut results) else { continue };
+            let lacking = scenario.lacking();
+            let offer = if servers.without(&lacking) { &offer.without(&lacking) } else { &offer };
+            let Some(scenario) = ready(scenario, offer, options, transport, &mut results) else { continue };
             let plan = Arc::new(Plan::new(Arc::new(scenario), transport));
             for choices in branches(&plan.choices_of(Party::Client)) {
                 let play = Play {

@@ -47,6 +47,16 @@ pub struct Offer {
 }
 
 impl Offer {
+    /// The same without these capabilities.
+    #[must_use]
+    pub fn without(&self, capabilities: &[String]) -> Offer {
+        let mut offer = self.clone();
+        for path in capabilities {
+            methods::undeclare(&mut offer.capabilities, path);
+        }
+        offer
+    }
+
     /// What a scenario needs and this server has not, in one sentence; `None` if nothing is missing.
     #[must_use]
     pub fn lacks(&self, scenario: &Scenario, revision: Revision, transport: Transport) -> Option<String> {
@@ -58,6 +68,9 @@ impl Offer {
             .find_map(|need| match (&need.what, need.party) {
                 (Needed::Capability(path), Party::Server) => (!methods::declared(&self.capabilities, path))
                     .then(|| format!("the server does not declare the capability {path}")),
+                (Needed::Lack(path), _) => methods::declared(&self.capabilities, path).then(|| {
+                    format!("the server declares the capability {path}, and this is about servers that do not")
+                }),
                 (Needed::Capability(path), Party::Client) => (!methods::declared(&ours, path))
                     .then(|| format!("the client has no capability {path} in {revision}")),
                 (Needed::Tool(name), _) => {

@@ -47,6 +47,9 @@ pub struct Bindings {
     fresh: BTreeMap<usize, Value>,
 }
 
+/// The name that stands for the server's host and port over HTTP, as the client's requests name them.
+pub const HOST: &str = "host";
+
 /// Makes the values of all `<fresh ..>` places of a scenario.
 ///
 /// The keys are the places (the byte offset of the pattern, as text), so that a trace can be judged again with the same

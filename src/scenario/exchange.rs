@@ -3,7 +3,7 @@
 //! It is the same automaton in every seat. A step is found by who, kind, method and correlation; everything else in it is
 //! asserted. Where it stands is a flat table of node states; its frontier says which acts can come next.
 
-use super::binding::Bindings;
+use super::binding::{Bindings, HOST};
 use super::model::{Act, Verb};
 use super::pattern::Path;
 use super::plan::{Kind as NodeKind, NodeId, Plan};
@@ -127,6 +127,8 @@ pub struct Exchange {
     pub(super) scripted: BTreeMap<Option<String>, u32>,
     pub(super) choices: Vec<u8>,
     pub(super) kept: Vec<Occurrence>,
+    /// Of what is kept, the events that a whole turn of a loop of ours has passed since: they are answered before their step.
+    pub(super) passed_by: Vec<u32>,
     pub(super) streams: HashMap<StreamId, StreamState>,
     pub(super) trips: HashMap<u32, TripState>,
     /// By client, sender and id.
@@ -163,6 +165,7 @@ impl Exchange {
             scripted: BTreeMap::new(),
             choices: choices.to_vec(),
             kept: Vec::new(),
+            passed_by: Vec::new(),
             streams: HashMap::new(),
             trips: HashMap::new(),
             requests: HashMap::new(),
@@ -269,6 +272,11 @@ impl Exchange {
                 let trip = self.trips.entry(*round_trip).or_default();
                 trip.client.clone_from(client);
                 trip.request_headers.clone_from(headers);
+                if !self.env.knows(HOST)
+                    && let Some((_, host)) = headers.iter().find(|(n, _)| n.eq_ignore_ascii_case("host"))
+                {
+                    self.env.bind(HOST, host.as_str().into());
+                }
                 let resuming = headers.iter().any(|(n, _)| n.eq_ignore_ascii_case("last-event-id"));
                 said(client.clone(), Party::Client, What::Asked { trip: *round_trip, method: method.clone(), resuming })
             }
@@ -328,7 +336,7 @@ impl Exchange {
     fn greet(&mut self, client: Option<String>, at: Duration) {
         self.greeted.insert(client);
         let parties = &self.plan.scenario.parties;
-        self.ready = self.greeted.contains(&None) && parties.iter().all(|p| self.greeted.contains(&Some(p.clone())));
+        self.ready |= self.greeted.contains(&None) && parties.iter().all(|p| self.greeted.contains(&Some(p.clone())));
         self.progress_at = at;
     }
 

@@ -4,11 +4,12 @@
 
 use super::exchange::{Exchange, Patience};
 use super::plan::Plan;
+use super::play::{Parcel, Ruling};
 use super::walk::Ending;
 use crate::spec::Revision;
 use crate::trace::Transport;
 use crate::trace::event::{Body, Closing, EndReason, Event, StreamId, StreamKind, Text};
-use crate::wire::Party;
+use crate::wire::{Message, Party};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -272,6 +273,35 @@ fn a_question_before_its_time_is_another_legal_course() {
     line.poll(2, "working");
     line.answer(honest_meta());
     line.poll(3, "completed");
+    line.fetch();
+    line.finish();
+    line.end(EndReason::Finished);
+    let walk = line.exchange.walk();
+    assert_eq!(walk.ending, Ending::Complete, "{walk:#?}");
+    assert_eq!(walk.deviations, []);
+    assert!(walk.other_way.is_some());
+}
+
+/// The answer to the question waits for its step; but a server that stays in the loop until it is answered must not wait for
+/// ever.
+#[test]
+fn a_question_that_comes_during_the_loop_is_answered_when_the_loop_goes_on() {
+    let mut line = Line::of(SEED, Some(Party::Client));
+    line.create();
+    line.client(json!({ "jsonrpc": "2.0", "id": 2, "method": "tasks/get", "params": { "taskId": "t" } }));
+    line.ask();
+    let bare = json!({ "jsonrpc": "2.0", "id": "q", "result": { "action": "accept", "content": { "confirm": true } } });
+    let bare = Message::of(&bare);
+    assert_eq!(line.exchange.propose(&bare, None), Ruling::Hold);
+    // this may have been written before the question was
+    line.server(json!({ "jsonrpc": "2.0", "id": 2, "result": { "taskId": "t", "status": "working" } }));
+    assert_eq!(line.exchange.propose(&bare, None), Ruling::Hold);
+    line.poll(3, "working");
+    let Ruling::Send(sending) = line.exchange.propose(&bare, None) else { panic!("it still waits") };
+    let Parcel::Message { message, .. } = sending.what else { panic!("{sending:?}") };
+    assert_eq!(message["result"]["_meta"], honest_meta(), "the file's literals are laid over it");
+    line.client(message);
+    line.poll(4, "completed");
     line.fetch();
     line.finish();
     line.end(EndReason::Finished);

@@ -91,6 +91,7 @@ impl Table<'_> {
             .map(|need| {
                 let what = match &need.what {
                     Needed::Capability(path) => format!("the capability {path}"),
+                    Needed::Lack(path) => format!("no capability {path}"),
                     Needed::Tool(p) => format!("the tool {}", self.resolved(p)),
                     Needed::Prompt(p) => format!("the prompt {}", self.resolved(p)),
                     Needed::Resource(p) => format!("the resource {}", self.resolved(p)),

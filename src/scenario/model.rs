@@ -48,7 +48,19 @@ pub struct Opening {
     pub result: Option<Pattern>,
 }
 
-/// Something that a party must offer.
+impl Scenario {
+    /// The capabilities that the server must not declare, by dotted path.
+    #[must_use]
+    pub fn lacking(&self) -> Vec<String> {
+        let lacks = |need: &Need| match &need.what {
+            Needed::Lack(path) => Some(path.clone()),
+            _ => None,
+        };
+        self.needs.iter().filter_map(lacks).collect()
+    }
+}
+
+/// Something that a party must offer, or must not.
 #[derive(Debug, Clone)]
 pub struct Need {
     /// Who.
@@ -64,6 +76,8 @@ pub struct Need {
 pub enum Needed {
     /// A capability by its dotted path, such as `tasks.requests.tools.call`.
     Capability(String),
+    /// That a capability is not declared, by its dotted path.
+    Lack(String),
     /// A tool, by a literal name or a `$name`.
     Tool(Pattern),
     /// A prompt, likewise.

@@ -108,8 +108,15 @@ impl Exchange {
                 Err(missing) => Ruling::Fault(missing),
             };
         }
-        let kept = |id: &NodeId| request.is_some_and(|request| self.answers_kept_request(*id, ours, client, request));
-        if self.ahead().into_iter().any(|id| is_it(self, id) || kept(&id)) {
+        let ahead = self.ahead();
+        let answers = |id: &NodeId| request.is_some_and(|r| self.answers_kept_request(*id, ours, client, r));
+        let answer = ahead.iter().copied().find(answers);
+        if let Some(id) = answer.filter(|_| request.is_some_and(|request| self.passed_by.contains(&request)))
+            && let Ok(sending) = self.lay_over(id, proposal)
+        {
+            return Ruling::Send(Box::new(sending));
+        }
+        if answer.is_some() || ahead.into_iter().any(|id| is_it(self, id)) {
             return Ruling::Hold;
         }
         Ruling::Send(Box::new(as_it_is(proposal.value().clone())))

@@ -232,7 +232,12 @@ impl Exchange {
                     self.states[id].done = true;
                     return true;
                 }
-                _ => false,
+                _ => {
+                    if let Some(occurrence) = occurrence {
+                        self.pass_by(id, occurrence);
+                    }
+                    false
+                }
             },
             None => fits(self, &l.while_) == Some(false),
         };
@@ -260,6 +265,17 @@ impl Exchange {
         }
         self.reset(*body);
         false
+    }
+
+    /// A loop takes another turn. What the other party asked before this one was begun (known only where we began it), and what a
+    /// later step answers, may be what it waits for: if that waited for the loop to end, the two would wait for each other.
+    fn pass_by(&mut self, id: NodeId, last: &Occurrence) {
+        let begun = self.ours.filter(|ours| *ours != last.from).and_then(|ours| self.last_of(id, ours));
+        if let Some(begun) = begun {
+            let same = |kept: &&Occurrence| kept.from == last.from && kept.client == last.client;
+            let early = self.kept.iter().filter(same).filter(|kept| kept.event < begun);
+            self.passed_by = early.map(|kept| kept.event).collect();
+        }
     }
 
     /// Makes a block ready for another turn.

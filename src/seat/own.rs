@@ -31,9 +31,13 @@ pub async fn play(
     play: &Play,
     engine: &mut dyn Engine,
     further: &mut [Box<dyn Engine>],
-    link: Link,
+    mut link: Link,
     interrupted: watch::Receiver<bool>,
 ) -> Ended {
+    // where the file says when to listen, nothing else does
+    if play.plan.listens() {
+        link.listens_when_told();
+    }
     let recorder = Recorder::new(play.exchange());
     let ours = link.party();
     let http = link.transport() == Transport::Http;

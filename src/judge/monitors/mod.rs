@@ -9,8 +9,10 @@ pub mod prompts;
 pub mod resources;
 pub mod tasks;
 pub mod tools;
+pub mod transport;
 
 use super::evidence::Evidence;
+use super::frames;
 use super::monitor::{Monitor, Notes, Scene};
 use super::schema_check::{SchemaCheck, violations};
 use super::shapes::Shapes;
@@ -35,6 +37,7 @@ pub fn all() -> Vec<Box<dyn Monitor>> {
         Box::new(elicitation::Elicitation::default()),
     ];
     all.extend(tasks::all());
+    all.extend(transport::all());
     all
 }
 
@@ -58,7 +61,8 @@ pub fn covers(requirement: &str) -> bool {
 /// test is for the caller to say.
 #[must_use]
 pub fn run(c: &Conversation, header: &Header) -> Vec<Evidence> {
-    let scene = Scene { c, header, violations: c.said.iter().map(|said| violations(c, said)).collect() };
+    let violations = c.said.iter().map(|said| violations(c, said)).collect();
+    let scene = Scene { c, header, violations, frames: frames::survey(c) };
     let mut notes = Notes::new(c, header.transport);
     for mut monitor in all() {
         let captured = |kind: &&str| header.captured.iter().any(|k| k == *kind);
