@@ -186,7 +186,8 @@ fn error(scene: &Scene<'_>, index: usize, said: &Said, notes: &mut Notes<'_>) {
             notes.either(code == -32601, id, index, pointer, "the error -32601: no such method", found);
         }
         Kind::Request { .. } => {
-            let bad = |v: &crate::spec::Violation| v.instance_pointer.starts_with("/params");
+            // a text that only lacks a format may be refused for what it means: no such resource, for one
+            let bad = |v: &crate::spec::Violation| v.instance_pointer.starts_with("/params") && v.keyword != "format";
             let invalid = scene.violations.get(meant).is_some_and(|v| v.iter().any(bad));
             if invalid && scene.deliberate(request) {
                 let id = "base.error.invalid-params";

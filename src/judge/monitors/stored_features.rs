@@ -87,6 +87,8 @@ fn resources(t: &mut Sample) {
     t.server(result(n(24), json!({})));
     t.server(json!({"jsonrpc": "2.0", "method": "notifications/resources/updated", "params": {"uri": "test://a"}}));
     t.server(json!({"jsonrpc": "2.0", "method": "notifications/resources/updated", "params": {"uri": "test://a/b"}}));
+    t.breaking(request(n(26), "resources/read", json!({"uri": "no scheme"})), "lifecycle.version.respect-negotiated");
+    t.server(error(n(26), -32002));
     t.client(request(n(25), "resources/unsubscribe", json!({"uri": "test://a"})));
     t.server(result(n(25), json!({})));
 }
