@@ -7,7 +7,7 @@ use crate::wire::Party;
 use serde_json::{Map, Value, json};
 
 /// The kinds of event that a complete record has.
-pub(crate) const CAPTURED: [&str; 12] = [
+pub(crate) const CAPTURED: [&str; 13] = [
     "stream-opened",
     "stream-closed",
     "http-request",
@@ -16,6 +16,7 @@ pub(crate) const CAPTURED: [&str; 12] = [
     "signal",
     "process-started",
     "stderr",
+    "process-signalled",
     "process-exited",
     "action",
     "saw",
@@ -31,6 +32,10 @@ pub(crate) struct Sample {
     trips: u32,
     streams: u32,
     session: Option<String>,
+    /// The client knows the version.
+    negotiated: bool,
+    /// How many sessions there were.
+    sessions: u32,
     /// The server gives no session id.
     pub(crate) stateless: bool,
     /// Over HTTP: the round trips of requests, by id, and the listening stream.
@@ -63,6 +68,8 @@ impl Sample {
             trips: 0,
             streams: 2,
             session: None,
+            negotiated: false,
+            sessions: 0,
             stateless: false,
             requests: Vec::new(),
             listening: None,
@@ -129,8 +136,8 @@ impl Sample {
             Transport::Http => {
                 let round_trip = self.trips;
                 self.trips += 1;
-                let mut headers = vec![("Content-Type".to_owned(), "application/json".to_owned())];
-                headers.extend(self.session.clone().map(|s| ("Mcp-Session-Id".to_owned(), s)));
+                let mut headers = self.headers("application/json, text/event-stream");
+                headers.push(("Content-Type".to_owned(), "application/json".to_owned()));
                 self.push(Body::HttpRequest {
                     round_trip,
                     method: "POST".into(),
@@ -151,6 +158,81 @@ impl Sample {
         }
     }
 
+    /// What every request has in its head.
+    fn headers(&self, accept: &str) -> Vec<(String, String)> {
+        let mut headers = vec![("Accept".to_owned(), accept.to_owned())];
+        headers.extend(self.session.clone().map(|s| ("Mcp-Session-Id".to_owned(), s)));
+        if self.negotiated {
+            headers.push(("MCP-Protocol-Version".to_owned(), self.header.revision.as_str().to_owned()));
+        }
+        headers
+    }
+
+    /// The head of a request without a body, and its round trip.
+    pub(crate) fn ask(&mut self, method: &str, accept: &str, more: &[(&str, &str)]) -> u32 {
+        let round_trip = self.trips;
+        self.trips += 1;
+        let mut headers = self.headers(accept);
+        headers.extend(more.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+        let (method, target) = (method.to_owned(), "/mcp".to_owned());
+        self.push(Body::HttpRequest { round_trip, method, target, headers, step: None, client: None });
+        round_trip
+    }
+
+    /// The head of a response without a body.
+    pub(crate) fn bare(&mut self, round_trip: u32, status: u16) {
+        let headers = vec![("content-length".to_owned(), "0".to_owned())];
+        self.push(Body::HttpResponse { round_trip, status, headers, body: None });
+    }
+
+    /// The head of an event stream as the response to that round trip, and the stream.
+    pub(crate) fn events(&mut self, round_trip: u32, kind: StreamKind) -> StreamId {
+        let headers = vec![("content-type".to_owned(), "text/event-stream".to_owned())];
+        self.push(Body::HttpResponse { round_trip, status: 200, headers, body: None });
+        self.open(Party::Server, kind, round_trip)
+    }
+
+    /// An event without a message.
+    pub(crate) fn signal(&mut self, stream: StreamId, event_id: Option<&str>, retry: Option<u64>) -> u32 {
+        self.push(Body::Signal { stream, event_id: event_id.map(str::to_owned), retry, note: None })
+    }
+
+    /// The server says it on that stream, in an event with that id.
+    pub(crate) fn marked(&mut self, stream: StreamId, event_id: &str, value: Value) -> u32 {
+        let seq = self.on(stream, value);
+        if let Some(Body::Message { event_id: id, .. }) = self.events.last_mut().map(|e| &mut e.body) {
+            *id = Some(event_id.to_owned());
+        }
+        seq
+    }
+
+    /// The server ends that stream.
+    pub(crate) fn close(&mut self, stream: StreamId) -> u32 {
+        self.push(Body::StreamClosed { stream, by: Some(Party::Server), how: Closing::Clean })
+    }
+
+    /// The head of the last request has that header, or (`None`) has it not.
+    pub(crate) fn header(&mut self, name: &str, value: Option<&str>) {
+        let heads = self.events.iter_mut().rev().filter_map(|e| match &mut e.body {
+            Body::HttpRequest { headers, .. } => Some(headers),
+            _ => None,
+        });
+        if let Some(headers) = heads.into_iter().next() {
+            headers.retain(|(n, _)| !n.eq_ignore_ascii_case(name));
+            headers.extend(value.map(|v| (name.to_owned(), v.to_owned())));
+        }
+    }
+
+    /// The round trip of what was asked last.
+    pub(crate) fn last_trip(&self) -> u32 {
+        self.trips.saturating_sub(1)
+    }
+
+    /// A new client: what it says next belongs to no session.
+    pub(crate) fn forget(&mut self) {
+        (self.session, self.negotiated, self.listening) = (None, false, None);
+    }
+
     pub(crate) fn open(&mut self, writer: Party, kind: StreamKind, round_trip: u32) -> StreamId {
         let stream = StreamId(self.streams);
         self.streams += 1;
@@ -165,8 +247,7 @@ impl Sample {
         }
         let round_trip = self.trips;
         self.trips += 1;
-        let headers: Vec<(String, String)> =
-            self.session.clone().map(|s| ("Mcp-Session-Id".to_owned(), s)).into_iter().collect();
+        let headers = self.headers("text/event-stream");
         self.push(Body::HttpRequest {
             round_trip,
             method: "GET".into(),
@@ -242,11 +323,14 @@ impl Sample {
                 self.server(answer);
             }
             Transport::Http => {
-                let session = (!self.stateless).then_some("session-1");
-                let stream = self.respond(200, "application/json", session);
+                self.sessions += 1;
+                let session = format!("a-session-{}-nobody-guesses", self.sessions);
+                let stream = self.respond(200, "application/json", (!self.stateless).then_some(&*session));
                 self.on(stream, answer);
+                self.close(stream);
             }
         }
+        self.negotiated = true;
         self.client(json!({"jsonrpc": "2.0", "method": "notifications/initialized"}));
         if self.header.transport == Transport::Http {
             self.respond(202, "text/plain", None);

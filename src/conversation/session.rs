@@ -215,6 +215,8 @@ pub(super) struct Register {
     named: HashMap<String, usize>,
     /// By client: the latest session without an id.
     anonymous: HashMap<Option<String>, usize>,
+    /// By client: the latest session with an id.
+    begun: HashMap<Option<String>, usize>,
     /// A round trip without a session id stays in the session it was first put into.
     trips: HashMap<u32, usize>,
     pub(super) sessions: Vec<Session>,
@@ -226,6 +228,7 @@ impl Register {
             transport,
             named: HashMap::new(),
             anonymous: HashMap::new(),
+            begun: HashMap::new(),
             trips: HashMap::new(),
             sessions: Vec::new(),
         }
@@ -237,11 +240,14 @@ impl Register {
     }
 
     /// The session that a round trip belongs to, if it is known: by the id it carries or was given, or by its message; without an
-    /// id, the last one that has none.
+    /// id, the last one of that client that has none, or the last one that it began.
     pub(super) fn known(&self, number: u32, trip: &RoundTrip) -> Option<usize> {
         match trip.session_sent.as_ref().or(trip.session_given.as_ref()) {
             Some(name) => self.named.get(name).copied(),
-            None => self.trips.get(&number).or(self.anonymous.get(&trip.client)).copied(),
+            None => {
+                let by_client = self.anonymous.get(&trip.client).or(self.begun.get(&trip.client));
+                self.trips.get(&number).or(by_client).copied()
+            }
         }
     }
 
@@ -251,18 +257,28 @@ impl Register {
             Transport::Stdio => None,
             Transport::Http => trip.and_then(|t| t.session_sent.clone().or_else(|| t.session_given.clone())),
         };
+        let client = trip.and_then(|t| t.client.clone());
         if let Some(name) = name {
-            if let Some(index) = self.named.get(&name) {
-                return *index;
-            }
-            let index = self.add(Some(name.clone()));
+            let anew = initialize && trip.is_some_and(|t| t.session_sent.is_none());
+            let begun = |index: &&usize| self.sessions.get(**index).is_some_and(|s| s.initialize.is_some());
+            // an id that is given twice is another session all the same
+            let index = match self.named.get(&name).filter(|index| !(anew && begun(index))) {
+                Some(index) => *index,
+                None => self.add(Some(name.clone())),
+            };
             self.named.insert(name, index);
+            if initialize {
+                self.begun.insert(client, index);
+            }
             return index;
         }
         if let Some(index) = number.and_then(|n| self.trips.get(&n)) {
             return *index;
         }
-        let client = trip.and_then(|t| t.client.clone());
+        // a client that leaves its session id out is in its session all the same
+        if let (Some(index), None, false) = (self.begun.get(&client), self.anonymous.get(&client), initialize) {
+            return *index;
+        }
         let index = match self.anonymous.get(&client).copied() {
             Some(index) => {
                 let begun = self.sessions.get(index).is_some_and(|s| s.initialize.is_some());

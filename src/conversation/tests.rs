@@ -42,7 +42,7 @@ fn http_sessions_come_from_headers_and_the_response_to_initialize() {
     let c = conversation(&t.done());
     assert_eq!(c.sessions.len(), 1);
     let session = &c.sessions[0];
-    assert_eq!(session.id.as_deref(), Some("session-1"));
+    assert_eq!(session.id.as_deref(), Some("a-session-1-nobody-guesses"));
     assert_eq!((session.initialize, session.initialize_answer, session.initialized), (Some(0), Some(1), Some(2)));
     assert_eq!(session.declares(Party::Server, "tools"), Some(true));
     assert_eq!(session.declares(Party::Server, "tools.listChanged"), Some(false));

@@ -3,10 +3,12 @@
 pub mod engine;
 pub mod evidence;
 pub mod finding;
+pub mod frames;
 pub mod monitor;
 pub mod monitors;
 mod outcome;
 pub mod schema_check;
+pub mod shapes;
 pub mod stamp;
 
 pub use engine::judge;

@@ -1,12 +1,13 @@
 //! What a monitor is: a small automaton over a conversation, which says of messages that they held or broke a requirement.
 
 use super::evidence::{Evidence, Shown};
+use super::frames::Odd;
 use crate::conversation::{Conversation, Said};
 use crate::spec::catalogue::Transport as Over;
 use crate::spec::{Catalogue, Era, Level, Revision, Violation};
 use crate::trace::{EndReason, Header, Transport};
 use crate::wire::Party;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 /// Watches some requirements.
 pub trait Monitor {
@@ -38,6 +39,8 @@ pub struct Scene<'a> {
     pub header: &'a Header,
     /// What is wrong with each message by the schemas, by index.
     pub violations: Vec<Vec<Violation>>,
+    /// What stands where a message should and is none, by index.
+    pub frames: HashMap<usize, Odd>,
 }
 
 impl Scene<'_> {

@@ -304,6 +304,7 @@ mod tests {
             "http-response",
             "message",
             "process-exited",
+            "process-signalled",
             "process-started",
             "saw",
             "signal",

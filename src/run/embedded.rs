@@ -9,6 +9,7 @@ use crate::seat::deviation::{Deviation, Teller};
 use crate::seat::host::Host;
 use crate::trace::{Seat, Transport};
 use crate::transport::Link;
+use crate::wire::http::ServerPolicy;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -38,7 +39,7 @@ impl<F: FnMut() -> Surroundings> Servers for Embedded<F> {
     type Held = (watch::Sender<bool>, JoinHandle<()>);
 
     async fn open(&mut self, transport: Transport) -> Result<(Link, Self::Held), Closed> {
-        let (near, far) = ends(transport, Seat::Client);
+        let (near, far) = ends(transport, Seat::Client, ServerPolicy::reference());
         let mut setup = server::Setup::new((self.surroundings)());
         setup.without = [self.without.as_slice(), &self.lacking].concat();
         setup.dialect.page_size = Some(PAGE);
@@ -55,7 +56,7 @@ impl<F: FnMut() -> Surroundings> Servers for Embedded<F> {
         true
     }
 
-    async fn close(&mut self, (stop, host): Self::Held) {
+    async fn close(&mut self, (stop, host): Self::Held, _: bool) {
         finish(stop, host).await;
     }
 

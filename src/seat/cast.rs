@@ -131,11 +131,22 @@ fn known(pattern: &Pattern, env: &mut Bindings) -> Value {
     object
 }
 
-/// How many entries of a list the reference server gives at once: few where the application walks a list to its end, so that
-/// there is something to walk; otherwise all.
+/// How many entries of a list the reference server gives at once: few where the application walks a list to its end, or a
+/// step names a cursor, so that there is something to walk; otherwise all.
 #[must_use]
 pub fn page_size(plan: &Plan) -> Option<usize> {
-    plan.actions().any(|action| matches!(action.what, Doing::ListEverything { .. })).then_some(2)
+    let walks = plan.actions().any(|action| matches!(action.what, Doing::ListEverything { .. }));
+    let turns = || plan.acts().filter_map(|act| act.payload.params.as_ref()).any(names_cursor);
+    (walks || turns()).then_some(2)
+}
+
+fn names_cursor(params: &Pattern) -> bool {
+    match &params.shape {
+        Shape::Object(members) => {
+            members.iter().any(|m| matches!(&m.name.shape, Shape::Literal(name) if name.as_str() == Some("cursor")))
+        }
+        _ => false,
+    }
 }
 
 /// The tools that a scenario needs of its server, by name.

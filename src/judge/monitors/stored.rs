@@ -1,13 +1,33 @@
 //! Honest traces for the kill matrix: every monitored rule is exercised in one of them.
 
+#[path = "stored_http.rs"]
+mod over_http;
+
 use crate::conversation::RELATED_TASK;
 use crate::conversation::sample::Sample;
 use crate::trace::{Body, EndReason, Seat, StreamKind, Trace, Transport};
 use crate::wire::Party;
 use serde_json::{Value, json};
 
-pub(super) const NAMES: [&str; 8] =
-    ["tour", "tour-over-http", "refusals", "undeclared", "unlisted", "http", "stateless", "pile"];
+use super::stored_features as features;
+
+pub(super) const NAMES: [&str; 15] = [
+    "tour",
+    "tour-over-http",
+    "refusals",
+    "undeclared",
+    "unlisted",
+    "http",
+    "stateless",
+    "pile",
+    "features",
+    "nothing-declared",
+    "questions",
+    "streams",
+    "heads",
+    "renewed",
+    "polled",
+];
 
 /// The trace with that name.
 pub(super) fn trace(name: &str) -> Trace {
@@ -20,20 +40,27 @@ pub(super) fn trace(name: &str) -> Trace {
         "unlisted" => unlisted(),
         "http" => http(),
         "stateless" => stateless(),
+        "features" => features::features(),
+        "nothing-declared" => features::nothing_declared(),
+        "questions" => features::questions(),
         "pile" => pile(),
+        "streams" => over_http::streams(),
+        "heads" => over_http::heads(),
+        "renewed" => over_http::renewed(),
+        "polled" => over_http::polled(),
         other => panic!("there is no stored trace {other}"),
     }
 }
 
-fn request(id: Value, method: &str, params: Value) -> Value {
+pub(super) fn request(id: Value, method: &str, params: Value) -> Value {
     json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params})
 }
 
-fn result(id: Value, result: Value) -> Value {
+pub(super) fn result(id: Value, result: Value) -> Value {
     json!({"jsonrpc": "2.0", "id": id, "result": result})
 }
 
-fn error(id: Value, code: i64) -> Value {
+pub(super) fn error(id: Value, code: i64) -> Value {
     json!({"jsonrpc": "2.0", "id": id, "error": {"code": code, "message": "Not so"}})
 }
 
@@ -288,6 +315,7 @@ fn http() -> Trace {
     t.client(result(n(1), json!({"action": "decline", "_meta": meta("h1")})));
     t.respond(202, "text/plain", None);
     t.on(stream, result(n(5), json!({"content": content("Done"), "_meta": meta("h1")})));
+    t.close(stream);
     t.client(request(n(6), "tools/call", json!({"name": "both"})));
     t.server(result(n(6), json!({"content": content("Done")})));
     // the last poll shows that everything before it was received
