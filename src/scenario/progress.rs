@@ -247,6 +247,11 @@ impl Exchange {
         }
         if l.at_most.is_some_and(|most| self.states[id].turns >= most) {
             let owed = l.ends_with.is_some() || l.while_.is_some();
+            if let (Some(otherwise), true) = (&plan.nodes[id].otherwise, owed) {
+                self.unreach(id, otherwise);
+                self.states[id].done = true;
+                return true;
+            }
             if owed && self.ours != Some(party) {
                 self.walk.deviations.push(Deviation {
                     step: plan.nodes[id].name.clone(),

@@ -1,16 +1,20 @@
-//! Tasks: ids that nobody can guess. What can be seen of that is how far the ids of one receiver differ.
+//! Tasks: ids that nobody can guess. What can be seen of that is how long they are, and how far they differ.
 
 use crate::conversation::Said;
 use crate::judge::monitor::{Monitor, Notes, Scene};
 use crate::wire::Party;
 use serde_json::Value;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 
 /// So many ids are needed to see what they have in common.
 const ENOUGH: usize = 5;
 
-/// In so many places at least must they differ: 64 bits, if the characters are hexadecimal.
-const PLACES: usize = 16;
+/// So many letters and digits at least has an id: 64 bits, if they are hexadecimal.
+const LENGTH: usize = 16;
+
+/// In so many places at least does an id differ from each other one. What is counted or read from a clock differs in fewer;
+/// what is random even beside a clock (a UUID of version 7, a ULID) in more.
+const PLACES: usize = 8;
 
 /// So many ids are looked at.
 const MOST: usize = 100;
@@ -18,8 +22,8 @@ const MOST: usize = 100;
 /// Watches the ids that receivers give.
 #[derive(Debug, Default)]
 pub struct Guess {
-    /// By receiver, and session where it is a client.
-    given: HashMap<(Party, Option<usize>), BTreeSet<String>>,
+    /// By receiver, and session where it is a client: the letters and digits of each id.
+    given: HashMap<(Party, Option<usize>), Vec<Vec<char>>>,
 }
 
 impl Monitor for Guess {
@@ -32,56 +36,64 @@ impl Monitor for Guess {
             return;
         }
         let Some(name) = said.message.value().pointer("/result/task/taskId").and_then(Value::as_str) else { return };
-        // who knows its requestors can bind the tasks to them
-        if scene.c.round_trips.values().any(|trip| trip.authorized) {
+        // an id that the request brought is a fault of its own
+        let brought = scene.c.request_of(said).is_some_and(|r| r.message.params().to_string().contains(name));
+        // and who knows its requestors can bind the tasks to them
+        if brought || scene.c.round_trips.values().any(|trip| trip.authorized) {
             return;
         }
         let given = self.given.entry((said.from, (said.from == Party::Client).then_some(said.session))).or_default();
-        if given.len() >= MOST || !given.insert(name.to_owned()) || given.len() < ENOUGH {
+        let text: Vec<char> = name.chars().filter(|c| c.is_alphanumeric()).collect();
+        // so is one that another task has
+        if given.len() >= MOST || given.contains(&text) {
             return;
         }
-        let places = differing(given);
-        let expected = format!("an id that differs from the {} before it in {PLACES} places or more", given.len() - 1);
-        let found = format!("`{name}`: the ids differ in {places} places");
-        let id = "tasks.id.unguessable";
-        notes.either(places >= PLACES, id, index, "/result/task/taskId", expected, found).presumed();
+        let places = given.iter().map(|other| differing(other, &text)).min();
+        let long = text.len();
+        given.push(text);
+        let Some(places) = places.filter(|_| given.len() >= ENOUGH) else { return };
+        let expected =
+            format!("{LENGTH} letters and digits or more, in {PLACES} places other than those of any id before");
+        let found = format!("`{name}`: {long} of them, and {places} places");
+        let well = long >= LENGTH && places >= PLACES;
+        notes.either(well, "tasks.id.unguessable", index, "/result/task/taskId", expected, found).presumed();
     }
 }
 
-/// In how many places the ids differ: of ids of several lengths, those of the shortest without what all begin and end with.
-fn differing(ids: &BTreeSet<String>) -> usize {
-    let texts: Vec<Vec<char>> = ids.iter().map(|id| id.chars().filter(|c| c.is_alphanumeric()).collect()).collect();
-    let Some((first, rest)) = texts.split_first() else { return 0 };
-    let common = |at: &dyn Fn(&Vec<char>, usize) -> Option<char>| {
-        (0..first.len()).take_while(|n| rest.iter().all(|text| at(text, *n) == at(first, *n))).count()
-    };
-    if rest.iter().all(|text| text.len() == first.len()) {
-        return (0..first.len()).filter(|n| rest.iter().any(|text| text.get(*n) != first.get(*n))).count();
+/// In how many places two ids differ; of two of unlike length, the longer's without what both begin and end with.
+fn differing(a: &[char], b: &[char]) -> usize {
+    if a.len() == b.len() {
+        return a.iter().zip(b).filter(|(x, y)| x != y).count();
     }
-    let beginning = common(&|text, n| text.get(n).copied());
-    let end = common(&|text, n| text.iter().rev().nth(n).copied());
-    texts.iter().map(|text| text.len().saturating_sub(beginning + end)).min().unwrap_or(0)
+    let (short, long) = if a.len() < b.len() { (a, b) } else { (b, a) };
+    let beginning = short.iter().zip(long).take_while(|(x, y)| x == y).count();
+    let rest = short.len() - beginning;
+    let end = short.iter().rev().zip(long.iter().rev()).take(rest).take_while(|(x, y)| x == y).count();
+    long.len() - beginning - end
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn places(ids: &[&str]) -> usize {
-        differing(&ids.iter().map(|id| (*id).to_owned()).collect())
+    fn places(a: &str, b: &str) -> usize {
+        let read = |text: &str| -> Vec<char> { text.chars().filter(|c| c.is_alphanumeric()).collect() };
+        differing(&read(a), &read(b))
     }
 
     #[test]
     fn what_can_be_counted_or_told_from_the_clock_differs_in_few_places() {
-        assert_eq!(places(&["task-1", "task-2", "task-10"]), 1);
-        assert_eq!(places(&["1732329600123-1", "1732329600140-2", "1732329600160-3"]), 3);
-        assert_eq!(places(&["9b2e8a10-0000-1000-8000-00155d012345", "9b2e8a11-0000-1000-8000-00155d012345"]), 1);
+        assert_eq!(places("an-id-with-many-letters-9", "an-id-with-many-letters-10"), 2);
+        assert_eq!(places("session-0123456789-1", "session-0123456789-11"), 1);
+        assert!(places("task-1732329600123456789", "task-1732329600123999123") < PLACES);
+        assert!(places("9b2e8a10-0000-1000-8000-00155d012345", "9b2e8a11-0000-1000-8000-00155d012345") < PLACES);
     }
 
     #[test]
     fn what_is_random_differs_nearly_everywhere() {
-        let random = ["3f1c9b0a-6d2e-4f57-9a41-c8e0b7d215f3", "d47a02e6-91bc-4b08-8e63-1f5ac9702bde"];
-        assert!(places(&random) > PLACES);
-        assert!(places(&["V1StGXR8_Z5jdHi6B-myT", "kq0PzLw3nYfE7uCx2sAaO"]) >= PLACES);
+        assert!(places("3f1c9b0a-6d2e-4f57-9a41-c8e0b7d215f3", "d47a02e6-91bc-4b08-8e63-1f5ac9702bde") > 2 * PLACES);
+        assert!(places("V1StGXR8_Z5jdHi6B-myT", "kq0PzLw3nYfE7uCx2sAaO") > 2 * PLACES);
+        // version 7: the same millisecond, the rest random
+        assert!(places("01936f2e-8a10-7c3b-9d41-5ef0a2b71c68", "01936f2e-8a10-71f8-a2c6-08d93b4e5a17") > PLACES);
     }
 }
