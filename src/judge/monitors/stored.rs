@@ -9,7 +9,7 @@ use crate::trace::{Body, EndReason, Seat, StreamKind, Trace, Transport};
 use crate::wire::Party;
 use serde_json::{Value, json};
 
-pub(super) const NAMES: [&str; 11] = [
+pub(super) const NAMES: [&str; 12] = [
     "tour",
     "tour-over-http",
     "refusals",
@@ -21,6 +21,7 @@ pub(super) const NAMES: [&str; 11] = [
     "heads",
     "renewed",
     "polled",
+    "older",
 ];
 
 /// The trace with that name.
@@ -38,6 +39,7 @@ pub(super) fn trace(name: &str) -> Trace {
         "heads" => over_http::heads(),
         "renewed" => over_http::renewed(),
         "polled" => over_http::polled(),
+        "older" => over_http::older(),
         other => panic!("there is no stored trace {other}"),
     }
 }
