@@ -25,11 +25,12 @@ fn run(revision: Revision, without: &[&str]) -> Results {
         claimed_capabilities: Vec::new(),
         claimed_tools: Vec::new(),
         patience: Patience::default(),
+        jobs: 1,
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
     runtime.block_on(async {
         let without = without.iter().map(|s| (*s).to_owned()).collect();
-        let mut servers = Embedded { surroundings: || Surroundings::fixed(3), without, fault: None };
+        let servers = Embedded::new(|| Surroundings::fixed(3), without);
         let (_keep, interrupted) = tokio::sync::watch::channel(false);
         let mut n = 0;
         let mut random = || {
@@ -38,7 +39,7 @@ fn run(revision: Revision, without: &[&str]) -> Results {
         };
         let scenarios = files::embedded().scenarios;
         let mut surroundings = || Surroundings::fixed(5);
-        server::server(&mut servers, &scenarios, &options, &mut surroundings, &mut random, interrupted).await
+        server::server(&servers, &scenarios, &options, &mut surroundings, &mut random, interrupted).await
     })
 }
 

@@ -131,6 +131,10 @@ fn wrong_usage_is_exit_2_and_says_what_to_do() {
         vec!["list", "--scenario", "missing"],
         vec!["lint", "missing"],
         vec!["serve", "--http", "70000"],
+        vec!["serve", "--fault", "answers-twize"],
+        vec!["serve", "--fault", "never-calls-tasks-result"],
+        vec!["serve", "--fault", "polls-in-haste"],
+        vec!["server", "-j", "0"],
         vec!["nothing"],
         vec![],
     ]
@@ -185,6 +189,43 @@ fn scenarios_of_another_revision_prove_nothing_and_that_is_said() {
     let came = run(&["server", "--scenario", "modern"]);
     assert_eq!(came.code, 3, "{}", came.out);
     assert_eq!(came.err, "none of the chosen scenarios holds for revision 2025-11-25; see --revision\n");
+}
+
+#[test]
+fn a_selection_that_is_ruled_out_says_by_what() {
+    for (arguments, why) in [
+        (["server", "--scenario", "http/refusals", "--transport", "stdio"], "it is not played over stdio"),
+        (
+            ["server", "--scenario", "tasks/no-ttl", "--revision", "2025-06-18"],
+            "it does not hold for revision 2025-06-18",
+        ),
+    ] {
+        let came = run(&arguments);
+        assert_eq!(came.code, 3, "{}", came.out);
+        assert!(came.out.contains(why), "{}", came.out);
+    }
+}
+
+#[test]
+fn the_faults_are_listed() {
+    let came = run(&["list", "--faults"]);
+    assert_eq!(came.code, 0, "{}", came.err);
+    let line = came.out.lines().find(|line| line.starts_with("answers-twice ")).expect(&came.out);
+    assert!(line.ends_with(" base.request.answered"), "{line}");
+    // of a client, and one that no server can have
+    assert!(!came.out.contains("never-calls-tasks-result") && !came.out.contains("polls-in-haste"), "{}", came.out);
+}
+
+#[cfg(unix)]
+#[test]
+fn several_at_once_say_the_same_in_the_same_order() {
+    let said = |jobs: &str| {
+        let command = format!("'{PROGRAM}' serve");
+        let came = run(&["server", "--stdio", &command, "--scenario", "tools", "--scenario", "pagination", "-j", jobs]);
+        assert_eq!(came.code, 0, "{}{}", came.out, came.err);
+        came.out
+    };
+    assert_eq!(said("1"), said("4"));
 }
 
 #[test]

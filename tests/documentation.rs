@@ -73,7 +73,16 @@ impl Shown {
         for name in ["NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "COLUMNS"] {
             command.env_remove(name);
         }
-        command.args(&self.arguments).current_dir(repository()).write_stdin("").timeout(Duration::from_secs(300));
+        // what a page starts by its name is this program
+        let own = Path::new(PROGRAM).parent().unwrap().to_path_buf();
+        let others = std::env::var_os("PATH").unwrap_or_default();
+        let path = std::env::join_paths(std::iter::once(own).chain(std::env::split_paths(&others))).unwrap();
+        command
+            .env("PATH", path)
+            .args(&self.arguments)
+            .current_dir(repository())
+            .write_stdin("")
+            .timeout(Duration::from_secs(300));
         let output = command.output().unwrap();
         let out = String::from_utf8(output.stdout).unwrap();
         let came: Vec<&str> = out.lines().collect();

@@ -7,9 +7,9 @@
 use libtest_mimic::{Arguments, Failed, Trial};
 use mcp_interop::conversation::Conversation;
 use mcp_interop::fault::replay::{carrier, replay};
-use mcp_interop::fault::{Fault, library};
-use mcp_interop::judge::Finding;
+use mcp_interop::fault::{Fault, Request, library};
 use mcp_interop::judge::finding::Blame;
+use mcp_interop::judge::{self, Finding};
 use mcp_interop::reference::Surroundings;
 use mcp_interop::run::embedded::Embedded;
 use mcp_interop::run::server::{self, Options};
@@ -18,21 +18,103 @@ use mcp_interop::scenario::exchange::Patience;
 use mcp_interop::scenario::{Scenario, files, seats};
 use mcp_interop::spec::{Catalogue, Revision};
 use mcp_interop::trace::event::Body;
-use mcp_interop::trace::{Seat, Transport};
+use mcp_interop::trace::{Seat, Transport, record};
 use mcp_interop::wire::Party;
 use serde_json::Map;
+use std::io::BufRead as _;
 use std::sync::LazyLock;
 
 const REVISION: Revision = Revision::V2025_11_25;
 
+/// In so many scenarios a fault is played, and in more until it is found.
+const ENOUGH: usize = 8;
+
 /// Faults for which no scenario gives the occasion, and why. One that is caught after all must go from here.
-const NO_OCCASION: &[(&str, &str)] = &[];
+const NO_OCCASION: &[(&str, &str)] = &[
+    ("a-task-without-the-capability", "the embedded server declares tasks"),
+    ("a-task-for-a-method-that-is-not-listed", "the embedded server declares tasks for the only method that there is"),
+    ("sampling-as-a-task-that-is-not-listed", "the embedded client takes sampling as a task"),
+    ("sampling-as-a-task-without-tasks", "the embedded client declares tasks"),
+    ("asks-for-what-the-client-did-not-declare", "the embedded client declares all that it can be asked"),
+    ("lists-the-tasks-of-strangers", "the embedded server knows its callers by their sessions"),
+    ("lists-tasks-in-sessions", "the embedded server does so anyway"),
+    ("no-status-notification", "the embedded server announces no status"),
+    ("a-notified-status-that-is-none", "the embedded server announces no status"),
+    ("notifies-half-a-task", "the embedded server announces no status"),
+    ("notifies-with-meta", "the embedded server announces no status"),
+    ("notifies-of-nobodys-task", "the embedded server announces no status"),
+    ("progress-after-the-end", "the embedded server announces no status"),
+    ("an-announcement-more", "the embedded server announces no change of its tools"),
+    ("does-not-list-tasks", "no scenario lists tasks"),
+    ("leaves-a-task-out", "no scenario lists tasks"),
+    ("serves-a-cursor-made-up", "no scenario lists tasks"),
+    ("a-list-that-is-none", "no scenario lists tasks"),
+    ("serves-a-plain-tool-as-a-task", "no scenario calls a plain tool as a task"),
+    ("refuses-a-plain-tool-with-another-code", "no scenario calls a plain tool as a task"),
+    ("serves-a-task-tool-plainly", "no scenario calls a task tool plainly"),
+    ("refuses-an-optional-tool", "no scenario calls an optional tool plainly"),
+    ("a-cancelled-task-that-works-on", "no scenario looks at a task that is cancelled"),
+    ("cancels-what-has-ended", "no scenario cancels what has ended"),
+    ("fails-without-a-word", "no scenario looks at a task that failed"),
+    ("an-expired-task-with-another-error", "no scenario asks twice for what is not there"),
+    ("goes-by-the-meta", "no scenario names one task and means another"),
+    ("progress-without-its-task", "no scenario has progress of a task"),
+    ("progress-under-another-token", "no scenario has progress of a task"),
+    ("invalid-parameters-with-another-code", "no scenario calls a tool with parameters that are none"),
+    ("stays-in-input-required", "no tool of the embedded server still works after its answer"),
+];
+
+/// Scenarios in which a fault breaks something else too, and why that is right. One in which it does not must go from here.
+const ELSEWHERE: &[(&str, &str, &str)] = &[
+    ("a-completed-task-with-an-error", "tasks/neighbour-is-unhurt", "there nobody saw that the task was completed"),
+    (
+        "a-completed-task-with-an-error",
+        "tasks/result-fetched-by-two-at-once",
+        "there nobody saw that the task was completed",
+    ),
+    (
+        "forgets-a-task-early",
+        "tasks/neighbour-is-unhurt",
+        "there the task is seen to live on, so that it was not forgotten",
+    ),
+    ("more-members-in-results", "ping/during-the-handshake", "the answer to a ping is empty"),
+    ("unknown-to-get-with-another-code", "tasks/ttl-expires", "there the task was known and has expired"),
+    ("unknown-to-result-with-another-code", "tasks/ttl-expires", "there the task was known and has expired"),
+    ("unknown-to-result-with-a-result", "tasks/ttl-expires", "there the task was known and has expired"),
+    (
+        "a-completed-task-without-its-result",
+        "tasks/neighbour-is-unhurt",
+        "there nobody saw that the task was completed",
+    ),
+    (
+        "a-completed-task-without-its-result",
+        "tasks/result-fetched-by-two-at-once",
+        "there nobody saw that the task was completed",
+    ),
+    (
+        "never-says-input-required",
+        "tasks/neighbour-is-unhurt",
+        "there nobody asks for the result, so that it is only the course that stops",
+    ),
+];
+
+/// Faults that are seen in a program of its own too, each with a scenario that shows it.
+const PROCESSES: [(&str, &str); 3] = [
+    ("a-question-without-its-task", "tasks/question-in-a-task"),
+    ("a-result-that-is-a-text", "tools/list-and-call"),
+    ("a-server-without-a-name", "tools/list-and-call"),
+];
 
 fn main() {
     let arguments = Arguments::from_args();
     let of_server = library::all().iter().filter(|f| f.by == Party::Server);
     let trials = of_server.map(|fault| Trial::test(fault.name.clone(), move || check(fault).map_err(Failed::from)));
     let mut trials: Vec<Trial> = trials.collect();
+    for (name, scenario) in PROCESSES {
+        let over = |transport: Transport| format!("{name} in a process over {transport}");
+        trials.push(Trial::test(over(Transport::Stdio), move || over_stdio(name, scenario).map_err(Failed::from)));
+        trials.push(Trial::test(over(Transport::Http), move || over_http(name, scenario).map_err(Failed::from)));
+    }
     trials.push(Trial::test("what is excused is a fault", || excused().map_err(Failed::from)));
     libtest_mimic::run(&arguments, trials).exit();
 }
@@ -48,6 +130,7 @@ fn play(scenario: &Scenario, fault: Option<&Fault>) -> Results {
         claimed_capabilities: Vec::new(),
         claimed_tools: Vec::new(),
         patience: Patience::default(),
+        jobs: 1,
     };
     let mut state = 0x9e37_79b9_7f4a_7c15_u64;
     let mut random = move || {
@@ -55,11 +138,12 @@ fn play(scenario: &Scenario, fault: Option<&Fault>) -> Results {
         state ^ (state >> 29)
     };
     let mut client = || Surroundings::fixed(3);
-    let mut servers = Embedded { surroundings: || Surroundings::fixed(5), without: Vec::new(), fault: fault.cloned() };
+    let mut servers = Embedded::new(|| Surroundings::fixed(5), Vec::new());
+    servers.fault = fault.cloned();
     let (_raise, interrupted) = tokio::sync::watch::channel(false);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
     let one = std::slice::from_ref(scenario);
-    runtime.block_on(server::server(&mut servers, one, &options, &mut client, &mut random, interrupted))
+    runtime.block_on(server::server(&servers, one, &options, &mut client, &mut random, interrupted))
 }
 
 /// Every scenario that a server can be asked, and what came of it where nobody deviates.
@@ -86,8 +170,10 @@ fn has_occasion(fault: &Fault, results: &Results) -> bool {
 
 fn check(fault: &Fault) -> Result<(), String> {
     let excuse = NO_OCCASION.iter().find(|(name, _)| *name == fault.name).map(|(_, why)| *why);
-    let excuse = excuse.or(fault.stored_only.as_deref());
-    match (caught(fault), excuse) {
+    let excuse = excuse.or(fault.live.not.as_deref());
+    let mut whole = fault.clone();
+    whole.live.not = None;
+    match (caught(&whole.alive()?), excuse) {
         (Ok(_), None) | (Err(_), Some(_)) => Ok(()),
         (Ok(()), Some(why)) => Err(format!("it is as it should be, and yet is excused: {why}")),
         (Err(wrong), None) => Err(wrong),
@@ -97,12 +183,18 @@ fn check(fault: &Fault) -> Result<(), String> {
 /// Is it found, and nothing else? Of a harmless variation: is nothing found?
 fn caught(fault: &Fault) -> Result<(), String> {
     let (mut acted, mut right, mut wrong) = (false, false, Vec::new());
+    let mut played_in = 0;
     for (scenario, _) in honest().iter().filter(|(_, results)| has_occasion(fault, results)) {
+        if right && played_in >= ENOUGH {
+            break;
+        }
         let results = play(scenario, Some(fault));
+        played_in += 1;
+        let before = wrong.len();
         wrong.extend(results.troubles.iter().map(|t| format!("{} over {}: {}", scenario.id, t.transport, t.what)));
         for played in &results.played {
             let acts = Acts::of(fault, played);
-            acted |= !acts.sent.is_empty() || acts.kept_back;
+            acted |= acts.any();
             for finding in &played.judgement.findings {
                 match not_meant(fault, &acts, played, finding) {
                     None => right = true,
@@ -118,6 +210,16 @@ fn caught(fault: &Fault) -> Result<(), String> {
                         finding.found,
                     )),
                 }
+            }
+        }
+        if let Some((_, _, why)) =
+            ELSEWHERE.iter().find(|(name, id, _)| *name == fault.name && *id == file(&scenario.id))
+        {
+            let whole = results.played.iter().any(|played| Acts::of(fault, played).any());
+            match wrong.len() > before {
+                true => wrong.truncate(before),
+                false if !whole => {}
+                false => wrong.push(format!("{} breaks nothing else, and yet is excused: {why}", scenario.id)),
             }
         }
     }
@@ -136,13 +238,26 @@ struct Acts {
     kept_back: bool,
 }
 
+/// The file of a scenario.
+fn file(id: &str) -> &str {
+    id.split('#').next().unwrap_or_default()
+}
+
 impl Acts {
+    fn any(&self) -> bool {
+        !self.sent.is_empty() || self.kept_back
+    }
+
     fn of(fault: &Fault, played: &Played) -> Acts {
         let said = played.trace.events.iter().filter_map(|e| match &e.body {
             Body::Stderr { text, .. } => Some(text.as_str()),
             _ => None,
         });
-        let lines: Vec<&str> = said.flat_map(str::lines).collect();
+        Acts::said(fault, said.flat_map(str::lines))
+    }
+
+    fn said<'a>(fault: &Fault, lines: impl Iterator<Item = &'a str>) -> Acts {
+        let lines: Vec<&str> = lines.collect();
         let of = |what: &str| {
             let begin = format!("fault {}: {what} ", fault.name);
             lines.iter().filter_map(|l| l.strip_prefix(begin.as_str())).map(str::to_owned).collect::<Vec<String>>()
@@ -164,8 +279,9 @@ fn not_meant(fault: &Fault, acts: &Acts, played: &Played, finding: &Finding) -> 
         Some(at) => {
             let c = Conversation::of(&played.trace.header, &played.trace.events);
             c.said.iter().any(|s| {
+                let answers = c.request_of(s).and_then(|s| Request::of(&s.message));
                 let over = carrier(&c, s.round_trip, Some(s.stream));
-                let meant = at.matches(&s.message, s.method.as_deref(), &over);
+                let meant = at.matches(&s.message, answers.as_ref(), &over);
                 s.event == event && meant && at.from.is_none_or(|party| party == s.from)
             })
         }
@@ -176,6 +292,60 @@ fn not_meant(fault: &Fault, acts: &Acts, played: &Played, finding: &Finding) -> 
         }),
     };
     (!points).then_some("it points at another message")
+}
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_mcp-interop");
+
+/// `server` against a server that `serve --fault` runs. Gives what was played.
+fn run(target: &[&str], scenario: &str) -> Vec<Played> {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = std::process::Command::new(PROGRAM);
+    command.args(["server", "--scenario", scenario, "--trace"]).arg(folder.path()).args(target);
+    let output = command.output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "{}", String::from_utf8_lossy(&output.stdout));
+    let mut played = Vec::new();
+    for entry in std::fs::read_dir(folder.path()).unwrap() {
+        let trace = record::read(&std::fs::read_to_string(entry.unwrap().path()).unwrap()).unwrap().trace;
+        let judgement = judge::judge(&trace);
+        let (scenario, title, again) = (scenario.to_owned(), String::new(), String::new());
+        played.push(Played { scenario, title, trace, judgement, again });
+    }
+    assert!(!played.is_empty());
+    played
+}
+
+/// Every play shows the fault, and nothing else.
+fn shown(name: &str, played: &[Played], acts: impl Fn(&Played) -> Acts) -> Result<(), String> {
+    let fault = library::named(name)?.alive()?;
+    for played in played {
+        let findings = &played.judgement.findings;
+        let [finding] = findings.as_slice() else { return Err(format!("{} findings: {findings:?}", findings.len())) };
+        if let Some(why) = not_meant(&fault, &acts(played), played, finding) {
+            return Err(format!("{why}: {finding:?}"));
+        }
+    }
+    Ok(())
+}
+
+fn over_stdio(name: &str, scenario: &str) -> Result<(), String> {
+    let played = run(&["--stdio", &format!("'{PROGRAM}' serve --fault {name}")], scenario);
+    let fault = library::named(name)?;
+    shown(name, &played, |played| Acts::of(fault, played))
+}
+
+fn over_http(name: &str, scenario: &str) -> Result<(), String> {
+    let mut server = std::process::Command::new(PROGRAM);
+    server.args(["serve", "--http", "0", "--fault", name]).stderr(std::process::Stdio::piped());
+    let mut server = server.spawn().unwrap();
+    let mut lines = std::io::BufReader::new(server.stderr.take().unwrap()).lines();
+    let url = lines.next().unwrap().unwrap();
+    let url = url.strip_prefix("listening on ").unwrap().to_owned();
+    let played = run(&[&url], scenario);
+    server.kill().unwrap();
+    server.wait().unwrap();
+    let lines: Vec<String> = lines.map(Result::unwrap).collect();
+    let fault = library::named(name)?;
+    shown(name, &played, |_| Acts::said(fault, lines.iter().map(String::as_str)))
 }
 
 fn excused() -> Result<(), String> {

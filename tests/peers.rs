@@ -103,20 +103,14 @@ fn play(peer: &Peer, transport: Transport) -> Results {
         claimed_capabilities: peer.claims.capabilities.clone(),
         claimed_tools: peer.claims.tools.clone(),
         patience: Patience::default(),
+        jobs: 1,
     };
-    let mut servers = Foreign::new(peer.server.clone());
+    let servers = Foreign::new(peer.server.clone());
     let scenarios = files::embedded().scenarios;
     let (_hold, interrupted) = watch::channel(false);
     let mut random = surroundings::random();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(server::server(
-        &mut servers,
-        &scenarios,
-        &options,
-        &mut surroundings::real,
-        &mut random,
-        interrupted,
-    ))
+    runtime.block_on(server::server(&servers, &scenarios, &options, &mut surroundings::real, &mut random, interrupted))
 }
 
 /// The run beside the baseline and the adjudications of the peer.

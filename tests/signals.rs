@@ -148,6 +148,47 @@ fn a_run_that_is_interrupted_while_a_scenario_is_played_shows_what_was_proven() 
     assert!(out.ends_with("inconclusive, exit 4: the run is not whole\n"), "{out}");
 }
 
+/// The processes that wrote their number into that file, and are alive.
+fn alive(file: &std::path::Path) -> usize {
+    let pids = std::fs::read_to_string(file).unwrap_or_default();
+    pids.lines().filter(|pid| kill(Pid::from_raw(pid.parse().unwrap()), None).is_ok()).count()
+}
+
+#[test]
+fn several_plays_at_once_have_so_many_processes_and_no_more_and_none_is_left_when_interrupted() {
+    let dir = tempfile::tempdir().unwrap();
+    let (script, pids) = (dir.path().join("server.sh"), dir.path().join("pids"));
+    let result =
+        json!({ "protocolVersion": "2025-11-25", "capabilities": {}, "serverInfo": { "name": "s", "version": "1" } });
+    let answer = json!({ "jsonrpc": "2.0", "id": 1, "result": result });
+    // the first process is asked what it offers; all others hang when they owe an answer
+    let lines = format!(
+        "read -r line; printf '%s\\n' '{answer}'
+        if [ -e \"$1.asked\" ]; then echo $$ >> \"$1\"; exec sleep 600; fi
+        touch \"$1.asked\"; cat > /dev/null"
+    );
+    std::fs::write(&script, lines).unwrap();
+    let command = format!("sh '{}' '{}'", script.display(), pids.display());
+    let run = start(&["server", "--stdio", &command, "--scenario", "base", "-j", "3"]);
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while alive(&pids) < 3 {
+        assert!(Instant::now() < deadline, "three were never under way");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    // the fourth play is not begun while three wait
+    for _ in 0..20 {
+        assert!(alive(&pids) <= 3);
+        std::thread::sleep(Duration::from_millis(25));
+    }
+    let from = Instant::now();
+    interrupt(&run);
+    let (code, out) = end(run);
+    assert!(from.elapsed() < QUICK, "{:?}", from.elapsed());
+    assert_eq!(code, Some(4), "{out}");
+    assert!(out.contains("interrupted") && !out.contains("NOTHING WAS PROVEN"), "{out}");
+    assert_eq!(alive(&pids), 0, "nothing is left");
+}
+
 #[test]
 fn a_second_interrupt_waits_for_nothing() {
     // it does not end when its input ends, nor when it is asked to

@@ -26,7 +26,7 @@ pub(super) struct Arguments {
 
 /// The faults of a server that is alive, and the harmless variations.
 fn faults() -> Result<u8, String> {
-    let live: Vec<_> = library::all().iter().filter(|f| f.by == Party::Server && f.stored_only.is_none()).collect();
+    let live: Vec<_> = library::all().iter().filter(|f| f.by == Party::Server && f.alive().is_ok()).collect();
     let width = live.iter().map(|f| f.name.len()).max().unwrap_or_default();
     for fault in &live {
         let breaks = fault.breaks.as_deref().unwrap_or("(harmless)");

@@ -32,10 +32,7 @@ fn deviation(name: &str) -> Result<Fault, String> {
     if fault.by != Party::Server {
         return Err(format!("it is one of the {}", fault.by));
     }
-    match &fault.stored_only {
-        Some(why) => Err(format!("it can only be put into a stored trace: {why}")),
-        None => Ok(fault.clone()),
-    }
+    fault.alive().map_err(|why| format!("it can only be put into a stored trace: {why}"))
 }
 
 pub(super) fn run(arguments: Arguments) -> Result<u8, String> {

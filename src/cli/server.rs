@@ -27,6 +27,9 @@ use std::path::PathBuf;
 /// A peer could not be started.
 const UNREACHED: u8 = 4;
 
+/// More processes at once than this help nobody.
+const MOST_JOBS: i64 = 256;
+
 /// `mcp-interop server`
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -50,6 +53,9 @@ pub(super) struct Arguments {
     /// Only this transport
     #[arg(long)]
     transport: Option<TransportName>,
+    /// Play so many scenarios at once, each with a server process of its own [default: the number of cores; 1 at a URL]
+    #[arg(long, short, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=MOST_JOBS))]
+    jobs: Option<u16>,
     /// Write the report as JSON
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
@@ -119,7 +125,7 @@ pub(super) fn run(arguments: Arguments) -> Result<u8, String> {
         }
     }
     // the verdicts are on the screen already: a report that cannot be written is said beside them
-    for wrong in write(&arguments, &results, &summary) {
+    for wrong in write(&arguments, &results, &summary, code) {
         screen::note(&format!("error: {wrong}"));
         // what was found of the peer is worth more
         if code == 0 {
@@ -185,6 +191,7 @@ fn target(arguments: &Arguments) -> Result<(Option<ServerSpec>, Options), String
         claimed_capabilities: Vec::new(),
         claimed_tools: Vec::new(),
         patience: Patience::default(),
+        jobs: arguments.jobs.map_or(1, usize::from),
     };
     let spec = match (&arguments.url, &arguments.stdio, &arguments.peer) {
         (Some(url), _, _) => {
@@ -216,6 +223,10 @@ fn target(arguments: &Arguments) -> Result<(Option<ServerSpec>, Options), String
         (None, None, None) => return Ok((None, options)),
     };
     options.transports = spec.transports();
+    // one server that runs already is not asked by several at once unprompted
+    let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+    let usual = if spec.url.is_some() { 1 } else { cores() };
+    options.jobs = arguments.jobs.map_or(usual, usize::from);
     Ok((Some(spec), options))
 }
 
@@ -244,22 +255,22 @@ fn play(spec: Option<ServerSpec>, scenarios: &[Scenario], options: &Options) -> 
         let mut make: fn() -> Surroundings = surroundings::real;
         Ok(match spec {
             None => {
-                let mut servers = Embedded { surroundings: surroundings::real, without: Vec::new(), fault: None };
-                server::server(&mut servers, scenarios, options, &mut make, &mut random, interrupted).await
+                let servers = Embedded::new(surroundings::real, Vec::new());
+                server::server(&servers, scenarios, options, &mut make, &mut random, interrupted).await
             }
             Some(spec) => {
-                let mut servers = Foreign::new(spec);
-                server::server(&mut servers, scenarios, options, &mut make, &mut random, interrupted).await
+                let servers = Foreign::new(spec);
+                server::server(&servers, scenarios, options, &mut make, &mut random, interrupted).await
             }
         })
     })
 }
 
 /// Writes what was asked for; gives what could not be written.
-fn write(arguments: &Arguments, results: &Results, summary: &Summary) -> Vec<String> {
+fn write(arguments: &Arguments, results: &Results, summary: &Summary, code: u8) -> Vec<String> {
     let mut wrong = Vec::new();
     if let Some(path) = &arguments.report {
-        let text = format!("{:#}\n", report::json(results, summary, arguments.strict));
+        let text = format!("{:#}\n", report::json(results, summary, arguments.strict, code));
         if let Err(e) = std::fs::write(path, text) {
             wrong.push(format!("cannot write the report {}: {e}", path.display()));
         }

@@ -1,5 +1,6 @@
 //! Builds a [`Conversation`] from the events of a trace.
 
+use super::departure::departure;
 use super::order::{Clock, Fact, Mark};
 use super::session::{Register, survey};
 use super::task::{Creation, Place, Sighting, Task, leaf, terminal};
@@ -34,6 +35,7 @@ impl Conversation {
                 .find(|e| matches!(e.body, Body::End { .. }))
                 .or(events.last())
                 .map_or(0, |e| e.at),
+            departure: departure(events),
             exits: events
                 .iter()
                 .filter_map(|e| match &e.body {
@@ -493,6 +495,11 @@ impl Builder<'_> {
     fn probably_meant(&self, index: usize) -> Option<usize> {
         let said = self.c.said.get(index)?;
         if !said.message.is_answer() || said.answers.is_some() || said.cut {
+            return None;
+        }
+        // what refuses a GET or a DELETE answers no message
+        let trip = said.round_trip.and_then(|r| self.c.round_trips.get(&r));
+        if trip.is_some_and(|t| t.method != "POST" && t.status.is_some_and(|s| s >= 400)) {
             return None;
         }
         let before = self.c.said.get(..index)?;

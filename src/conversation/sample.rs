@@ -7,7 +7,7 @@ use crate::wire::Party;
 use serde_json::{Map, Value, json};
 
 /// The kinds of event that a complete record has.
-pub(crate) const CAPTURED: [&str; 12] = [
+pub(crate) const CAPTURED: [&str; 13] = [
     "stream-opened",
     "stream-closed",
     "http-request",
@@ -16,6 +16,7 @@ pub(crate) const CAPTURED: [&str; 12] = [
     "signal",
     "process-started",
     "stderr",
+    "process-signalled",
     "process-exited",
     "action",
     "saw",

@@ -7,8 +7,9 @@ use std::time::Duration;
 
 /// What can be done. Each deed says what it is done to; on anything else it does nothing.
 ///
-/// In every value that is written, a text `$/pointer` stands for what the message has at that pointer, and `$open METHOD` for
-/// the id of the latest request of the other party with that method which is not answered yet.
+/// In every value that is written, a text `$/pointer` stands for what the message has at that pointer, `$asked/pointer` for
+/// what the request has that it answers, and `$open METHOD` for the id of the latest request of the other party with that
+/// method which is not answered yet.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Deed {

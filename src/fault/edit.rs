@@ -1,6 +1,6 @@
 //! Changes inside a JSON value, by pointer.
 
-use crate::wire::Id;
+use super::Context;
 use serde_json::{Map, Value};
 
 /// Changes a value that may not be there.
@@ -95,26 +95,28 @@ pub fn reversed(value: &Value) -> Value {
     }
 }
 
-/// Replaces `$/pointer` by what `message` has there (`null` if nothing), and `$open METHOD` by the id of the latest open
-/// request with that method.
+/// Replaces `$/pointer` by what `message` has there (`null` if nothing), `$asked/pointer` by what the request has that it
+/// answers, and `$open METHOD` by the id of the latest open request with that method.
 #[must_use]
-pub fn fill(value: &Value, message: &Value, open: &[(Id, String)]) -> Value {
+pub fn fill(value: &Value, message: &Value, context: Context<'_>) -> Value {
     match value {
         Value::String(text) => {
             if text == "$" {
                 message.clone()
             } else if let Some(pointer) = text.strip_prefix('$').filter(|p| p.starts_with('/')) {
                 message.pointer(pointer).cloned().unwrap_or(Value::Null)
+            } else if let Some(pointer) = text.strip_prefix("$asked").filter(|p| p.starts_with('/')) {
+                context.answers.and_then(|request| request.message.pointer(pointer)).cloned().unwrap_or(Value::Null)
             } else if let Some(method) = text.strip_prefix("$open ") {
-                let found = open.iter().rev().find(|(_, m)| m == method);
-                found.map_or(Value::Null, |(id, _)| id.to_value())
+                let found = context.open.iter().rev().find(|request| request.method == method);
+                found.map_or(Value::Null, |request| request.id.to_value())
             } else {
                 value.clone()
             }
         }
-        Value::Array(items) => Value::Array(items.iter().map(|v| fill(v, message, open)).collect()),
+        Value::Array(items) => Value::Array(items.iter().map(|v| fill(v, message, context)).collect()),
         Value::Object(members) => {
-            Value::Object(members.iter().map(|(name, v)| (name.clone(), fill(v, message, open))).collect())
+            Value::Object(members.iter().map(|(name, v)| (name.clone(), fill(v, message, context))).collect())
         }
         other => other.clone(),
     }

@@ -13,7 +13,7 @@ mod trigger;
 pub use deed::{Altered, At, Bare, Deed, Head, Header, Outgoing, Over, Sum, What};
 pub use trigger::{Carrier, Part, Trigger, Which};
 
-use crate::wire::{Id, Message, Party};
+use crate::wire::{Id, Kind, Message, Party};
 use serde::Deserialize;
 use serde_json::Value;
 use std::time::Duration;
@@ -46,11 +46,29 @@ pub struct Fault {
     /// Where the finding must point, if not at the first that was changed.
     #[serde(default)]
     pub at: Option<Trigger>,
-    /// Why only a stored trace can be altered with it, and no party that is alive.
+    /// What is other in a party that is alive than in a stored trace.
     #[serde(default)]
-    pub stored_only: Option<String>,
+    pub live: Live,
     #[serde(skip)]
     state: State,
+}
+
+/// What is other for a party that is alive: it says other things than the stored traces do, and others react to it.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Live {
+    /// Other messages; then [`Fault::at`] does not hold either.
+    #[serde(default)]
+    pub on: Option<Trigger>,
+    /// Something else is done to them.
+    #[serde(default, rename = "do")]
+    pub deeds: Option<Vec<Deed>>,
+    /// Where the finding must point.
+    #[serde(default)]
+    pub at: Option<Trigger>,
+    /// Why no party that is alive can have it.
+    #[serde(default)]
+    pub not: Option<String>,
 }
 
 /// What a fault remembers between messages.
@@ -74,12 +92,32 @@ pub enum Then {
 /// What must be known beside the message.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Context<'a> {
-    /// For an answer: the method of the request it answers.
-    pub method: Option<&'a str>,
-    /// The requests of the other party that are not answered, oldest first: id and method.
-    pub open: &'a [(Id, String)],
+    /// For an answer: the request it answers.
+    pub answers: Option<&'a Request>,
+    /// The requests of the other party that are not answered, oldest first.
+    pub open: &'a [Request],
     /// What it goes over.
     pub carrier: Carrier<'a>,
+}
+
+/// A request of the other party.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Request {
+    /// Its id.
+    pub id: Id,
+    /// Its method.
+    pub method: String,
+    /// All of it.
+    pub message: Value,
+}
+
+impl Request {
+    /// The message as a request, if it is one.
+    #[must_use]
+    pub fn of(message: &Message) -> Option<Request> {
+        let Kind::Request { id, method } = message.kind() else { return None };
+        Some(Request { id: id.clone(), method: method.clone(), message: message.value().clone() })
+    }
 }
 
 /// A file of faults that cannot be read.
@@ -100,6 +138,24 @@ impl Fault {
     #[must_use]
     pub fn is_control(&self) -> bool {
         self.breaks.is_none()
+    }
+
+    /// The fault as a party that is alive has it.
+    ///
+    /// # Errors
+    /// Why none can have it.
+    pub fn alive(&self) -> Result<Fault, String> {
+        if let Some(why) = &self.live.not {
+            return Err(why.clone());
+        }
+        let mut alive = self.clone();
+        let live = std::mem::take(&mut alive.live);
+        if let Some(on) = live.on {
+            (alive.on, alive.at) = (on, None);
+        }
+        alive.deeds = live.deeds.unwrap_or(alive.deeds);
+        alive.at = live.at.or(alive.at);
+        Ok(alive)
     }
 
     /// The party that a finding must name.
@@ -126,11 +182,11 @@ impl Fault {
             self.state.swallow.retain(|s| s != id);
             return Vec::new();
         }
-        let meant = self.on.matches(&read, context.method, &context.carrier);
+        let meant = self.on.matches(&read, context.answers, &context.carrier);
         if !meant || !self.counted() {
             return as_it_is();
         }
-        let fill = |value: &Value| edit::fill(value, message, context.open);
+        let fill = |value: &Value| edit::fill(value, message, context);
         let mut it = Some(message.clone());
         let (mut frames, mut before, mut after) = (None, Vec::new(), Vec::new());
         let (mut event_id, mut over, mut copies) = (None, None, Vec::new());
@@ -147,8 +203,8 @@ impl Fault {
                 Deed::Before(value) => before.push(own(What::Message(fill(value)), true)),
                 Deed::After(value) => after.push(own(What::Message(fill(value)), true)),
                 Deed::Swallow(method) => {
-                    let open = context.open.iter().rev().find(|(_, m)| m == method);
-                    self.state.swallow.extend(open.map(|(id, _)| id.clone()));
+                    let open = context.open.iter().rev().find(|open| open.method == *method);
+                    self.state.swallow.extend(open.map(|open| open.id.clone()));
                 }
                 Deed::Delay(milliseconds) => delay = Duration::from_millis(*milliseconds),
                 Deed::Text(text) => frames = Some(vec![text.replace("$message", &message.to_string()).into_bytes()]),

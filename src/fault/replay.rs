@@ -3,11 +3,11 @@
 //! The other party does not react, so this is only honest for a deviation whose consequences are none, or are cut off
 //! ([`Fault::then`]).
 
-use super::{Bare, Carrier, Context, Fault, Head, Outgoing, Over, Part, Then, What};
+use super::{Bare, Carrier, Context, Fault, Head, Outgoing, Over, Part, Request, Then, What};
 use crate::conversation::{Conversation, Said};
 use crate::trace::{Body, EndReason, Event, StreamId, Text, Trace};
 use crate::wire::json::Limits;
-use crate::wire::{Id, Kind, Message, Party};
+use crate::wire::{Kind, Message, Party};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -129,17 +129,17 @@ impl Replay {
     fn message(&mut self, event: &Event, message: &Message) -> bool {
         let Body::Message { stream, from, .. } = &event.body else { return false };
         let said = self.c.said.iter().find(|s| s.event == event.seq && s.part.is_none());
-        let method = said.and_then(|s| s.method.clone());
-        let open: Vec<(Id, String)> = self
+        let answers = said.and_then(|s| self.c.request_of(s)).and_then(|s| Request::of(&s.message));
+        let open: Vec<Request> = self
             .c
             .said
             .iter()
             .filter(|s| s.event < event.seq && s.from != *from && s.is_request())
             .filter(|s| s.answered_by.iter().all(|a| self.c.get(*a).is_some_and(|a| a.event >= event.seq)))
-            .filter_map(|s| Some((s.message.id()?.clone(), s.method.clone()?)))
+            .filter_map(|s| Request::of(&s.message))
             .collect();
         let carrier = carrier(&self.c, self.trip_of(&event.body), Some(*stream));
-        let sent = self.fault.apply(message.value(), Context { method: method.as_deref(), open: &open, carrier });
+        let sent = self.fault.apply(message.value(), Context { answers: answers.as_ref(), open: &open, carrier });
         let touched = sent.len() != 1 || sent.iter().any(|s| s.changed);
         self.late += sent.iter().map(|s| s.delay).max().unwrap_or_default();
         for outgoing in sent {

@@ -19,6 +19,38 @@ fn sent(fault: &mut Fault, message: &Value, context: Context<'_>) -> Vec<Value> 
         .collect()
 }
 
+fn request(id: i64, method: &str) -> Request {
+    let message = json!({"jsonrpc": "2.0", "id": id, "method": method, "params": {"name": "this"}});
+    Request { id: Id::Integer(id), method: method.to_owned(), message }
+}
+
+#[test]
+fn an_answer_is_meant_by_what_was_asked() {
+    let asked = request(1, "tools/call");
+    let message = Message::of(&json!({"jsonrpc": "2.0", "id": 1, "result": {}}));
+    for (name, meant) in [("this", true), ("that", false)] {
+        let trigger =
+            fault(&format!("- {{ name: x, by: server, do: [drop], on: {{ asked: {{ /params/name: {name} }} }} }}")).on;
+        assert_eq!(trigger.matches(&message, Some(&asked), &Carrier::default()), meant, "{name}");
+        assert!(!trigger.matches(&message, None, &Carrier::default()));
+    }
+}
+
+#[test]
+fn a_party_that_is_alive_can_have_a_fault_in_another_way_or_not_at_all() {
+    let alive = |live: &str| {
+        fault(&format!(
+            "- {{ name: x, by: server, on: {{ method: a }}, do: [drop], at: {{ method: b }}, live: {{ {live} }} }}"
+        ))
+        .alive()
+    };
+    let same = alive("").unwrap();
+    assert_eq!((same.on.method.as_deref(), same.at.is_some()), (Some("a"), true));
+    let other = alive("on: { method: c }, do: [duplicate]").unwrap();
+    assert_eq!((other.on.method.as_deref(), other.at, other.deeds), (Some("c"), None, vec![Deed::Duplicate]));
+    assert_eq!(alive("not: its ids are those of the trace").unwrap_err(), "its ids are those of the trace");
+}
+
 #[test]
 fn only_the_messages_that_are_meant_are_changed() {
     let mut f = fault(
@@ -26,7 +58,8 @@ fn only_the_messages_that_are_meant_are_changed() {
          where: { /result/status: working } }, do: [{ set: { at: /result/status, to: running } }] }",
     );
     let get = |status: &str| json!({"jsonrpc": "2.0", "id": 1, "result": {"status": status}});
-    let of_get = Context { method: Some("tasks/get"), ..Context::default() };
+    let asked = request(1, "tasks/get");
+    let of_get = Context { answers: Some(&asked), ..Context::default() };
     assert_eq!(sent(&mut f, &get("working"), Context::default()), [get("working")], "another method");
     assert_eq!(sent(&mut f, &get("completed"), of_get), [get("completed")], "another status");
     assert_eq!(sent(&mut f, &get("working"), of_get), [get("working")], "the first");
@@ -40,19 +73,14 @@ fn an_answer_can_come_early_and_the_real_one_never() {
         "- name: early\n  breaks: tasks.result.blocks-until-terminal\n  by: server\n  on: { kind: request, method: elicitation/create }\n  \
          do:\n  - after: { jsonrpc: '2.0', id: $open tasks/result, result: { m: $/params/m } }\n  - swallow: tasks/result\n",
     );
-    let open = [(Id::Integer(4), "tasks/get".to_owned()), (Id::Integer(5), "tasks/result".to_owned())];
+    let open = [request(4, "tasks/get"), request(5, "tasks/result")];
     let question = json!({"jsonrpc": "2.0", "id": 1, "method": "elicitation/create", "params": {"m": "q"}});
     let context = Context { open: &open, ..Context::default() };
     let early = json!({"jsonrpc": "2.0", "id": 5, "result": {"m": "q"}});
     assert_eq!(sent(&mut f, &question, context), [question, early.clone()]);
     let real = |id: u8| json!({"jsonrpc": "2.0", "id": id, "result": {}});
-    assert_eq!(
-        sent(&mut f, &real(4), Context { method: Some("tasks/get"), open: &open, ..Context::default() }),
-        [real(4)]
-    );
-    assert!(
-        sent(&mut f, &real(5), Context { method: Some("tasks/result"), open: &open, ..Context::default() }).is_empty()
-    );
+    assert_eq!(sent(&mut f, &real(4), Context { answers: open.first(), open: &open, ..Context::default() }), [real(4)]);
+    assert!(sent(&mut f, &real(5), Context { answers: open.last(), open: &open, ..Context::default() }).is_empty());
 }
 
 #[test]

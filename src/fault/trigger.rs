@@ -1,5 +1,6 @@
 //! Says which messages, heads and events a fault is about.
 
+use super::Request;
 use crate::trace::StreamKind;
 use crate::wire::{Kind, Message, Party};
 use serde::Deserialize;
@@ -51,6 +52,9 @@ pub struct Trigger {
     /// JSON pointers at which there must be nothing.
     #[serde(default)]
     pub lacks: Vec<String>,
+    /// Of an answer: values at JSON pointers of the request that it answers.
+    #[serde(default)]
+    pub asked: Map<String, Value>,
 }
 
 /// A part of what goes over the wire.
@@ -112,10 +116,14 @@ impl Carrier<'_> {
 }
 
 impl Trigger {
-    /// Is that message meant, [`Trigger::nth`] and [`Trigger::from`] aside? `answered`: the method of the request it answers.
+    /// Is that message meant, [`Trigger::nth`] and [`Trigger::from`] aside? `answers`: the request that it answers.
     #[must_use]
-    pub fn matches(&self, message: &Message, answered: Option<&str>, carrier: &Carrier<'_>) -> bool {
-        self.part == Part::Message && self.fits(carrier) && self.speaks_of(message, answered)
+    pub fn matches(&self, message: &Message, answers: Option<&Request>, carrier: &Carrier<'_>) -> bool {
+        let asked = |pointer: &str| answers.and_then(|request| request.message.pointer(pointer));
+        self.part == Part::Message
+            && self.fits(carrier)
+            && self.speaks_of(message, answers.map(|request| request.method.as_str()))
+            && self.asked.iter().all(|(pointer, v)| asked(pointer) == Some(v))
     }
 
     /// Is that part (which is no message) meant, [`Trigger::nth`] and [`Trigger::from`] aside?

@@ -6,7 +6,7 @@ use super::{monitors, outcome};
 use crate::conversation::Conversation;
 use crate::scenario::bind::Bind;
 use crate::scenario::exchange::{Exchange, Patience};
-use crate::scenario::model::{Scenario, each_step};
+use crate::scenario::model::{Scenario, StepBody, Verb, each_step};
 use crate::scenario::plan::Plan;
 use crate::scenario::walk::{Deviation, Ending, Walk};
 use crate::scenario::{Source, parse, seats};
@@ -24,7 +24,7 @@ pub fn judge(trace: &Trace) -> Judgement {
     let conversation = Conversation::of(&trace.header, &trace.events);
     let evidence = monitors::run(&conversation, &trace.header);
     let walked = walk(trace);
-    Desk { trace, catalogue: Catalogue::of(trace.header.revision), evidence, walked }.judge()
+    Desk { trace, conversation, catalogue: Catalogue::of(trace.header.revision), evidence, walked }.judge()
 }
 
 /// The walk of a trace through its scenario, with the plan; `None` if no scenario was played.
@@ -78,6 +78,7 @@ pub fn patience(trace: &Trace) -> Patience {
 
 struct Desk<'a> {
     trace: &'a Trace,
+    conversation: Conversation,
     catalogue: &'static Catalogue,
     evidence: Vec<Evidence>,
     walked: Option<Result<(Arc<Plan>, Walk), String>>,
@@ -150,7 +151,7 @@ impl Desk<'_> {
     /// What monitors saw broken: once for each requirement and party, at the first message that shows it at its worst.
     fn findings_of_evidence(&self) -> Vec<Finding> {
         let mut first: BTreeMap<(&str, Party), (usize, usize)> = BTreeMap::new();
-        for (i, evidence) in self.evidence.iter().enumerate().filter(|(_, e)| e.is_broken()) {
+        for (i, evidence) in self.evidence.iter().enumerate().filter(|(_, e)| e.is_broken() && !self.echoes(e)) {
             let (shown, count) = first.entry((evidence.requirement, evidence.party)).or_insert((i, 0));
             *count += 1;
             // a decision can make one message's fault less than another's: the worst is told
@@ -216,11 +217,17 @@ impl Desk<'_> {
         parties
     }
 
+    /// Does the step itself decide what it claims of a requirement? Not where a monitor does; but what a window shows by
+    /// absence no message could show to a monitor.
+    fn decided_by_step(plan: &Plan, step: &str, requirement: &str) -> bool {
+        !monitors::covers(requirement) || plan.is_window(step)
+    }
+
     /// The steps' claims: those that no monitor decides are decided by the step itself.
     fn claims(&self, plan: &Plan, walk: &Walk, cleared: &mut Vec<Cleared>, unreached: &mut BTreeMap<String, String>) {
         for shown in &walk.shown {
             let parties = self.claimed_of(plan, &shown.step, &shown.requirement);
-            if parties.is_empty() || monitors::covers(&shown.requirement) {
+            if parties.is_empty() || !Self::decided_by_step(plan, &shown.step, &shown.requirement) {
                 continue;
             }
             let requirement = shown.requirement.clone();
@@ -240,7 +247,7 @@ impl Desk<'_> {
             }
         }
         // a claim that a monitor decides and that nothing exercised is not silently a pass
-        for shown in walk.shown.iter().filter(|s| monitors::covers(&s.requirement)) {
+        for shown in walk.shown.iter().filter(|s| !Self::decided_by_step(plan, &s.step, &s.requirement)) {
             if !self.claimed_of(plan, &shown.step, &shown.requirement).is_empty() {
                 unreached
                     .entry(shown.requirement.clone())
@@ -258,9 +265,25 @@ impl Desk<'_> {
                 continue;
             }
             let of_party = |id: &&String| self.claimed_of(plan, &deviation.step, id).contains(&deviation.party);
-            let own = deviation.proves.iter().filter(|id| !monitors::covers(id) && of_party(id));
+            let decides = |id: &&String| Self::decided_by_step(plan, &deviation.step, id);
+            let own = deviation.proves.iter().filter(|id| decides(id) && of_party(id));
             let own = own.rev().max_by_key(|id| self.severity(id));
             let requirement = own.cloned();
+            if self.asked_with_an_echo(deviation.event)
+                || requirement.is_none() && self.root(findings, deviation.party, deviation.event).is_some()
+            {
+                continue;
+            }
+            // where a monitor finds the message to be of the wrong kind, the course only says that it matters
+            if requirement.is_none()
+                && let Some(known) = self.wrong_kind(deviation)
+                && let Some(finding) = findings
+                    .iter_mut()
+                    .find(|f| f.requirement.as_deref() == Some(known) && f.blame == Blame::from(deviation.party))
+            {
+                finding.verdict = finding.verdict.max(Verdict::Fail);
+                continue;
+            }
             let verdict = requirement.as_ref().map_or(Verdict::Fail, |id| self.severity(id));
             let decision = deviation.decision.clone();
             findings.push(Finding {
@@ -343,7 +366,10 @@ impl Desk<'_> {
         match &walk.ending {
             Ending::NotExercised { reason } => Outcome::NotExercised { reason: reason.clone() },
             Ending::Complete => match outcome::application(self.trace, plan) {
-                Ok(()) => Outcome::Reached { other_way: walk.other_way.clone() },
+                Ok(()) => {
+                    findings.extend(self.left_early());
+                    Outcome::Reached { other_way: walk.other_way.clone() }
+                }
                 Err((expected, found, event)) => {
                     // what a party did wrong before explains what the application got; a recommendation that was not
                     // followed does not
@@ -383,6 +409,11 @@ impl Desk<'_> {
                 if let Some(cause) = ahead {
                     return Outcome::Missed { finding: cause };
                 }
+                let root = event.and_then(|event| self.root(findings, *party, event));
+                let stray = || self.stray(findings, *party).filter(|_| is_answer(plan, step));
+                if let Some(root) = root.or_else(stray).filter(|_| gone.is_none()) {
+                    return Outcome::Missed { finding: root };
+                }
                 let (verdict, blame) = match (self.tests(*party), gone) {
                     (true, Some(other)) if other != *party && self.tests(other) => {
                         (Verdict::Inconclusive, Blame::from(*party))
@@ -401,8 +432,14 @@ impl Desk<'_> {
                         && (proves.iter().any(|p| p == requirement) || requirement == monitors::base::ANSWERED)
                 });
                 let known = silence.map(|i| findings.remove(i));
+                // of a request that was never answered, what its answer would have shown says less than that it never came
+                let overdue = matches!(self.trace.end(), Some(EndReason::Deadline)) && is_answer(plan, step);
+                let answered = monitors::base::ANSWERED;
+                let unanswered = (overdue && self.catalogue.get(answered).is_some()).then(|| answered.to_owned());
                 let of_party = proves.iter().find(|id| outcome::binds(self.catalogue, id, *party));
-                let requirement = of_party.cloned().or_else(|| known.as_ref().and_then(|f| f.requirement.clone()));
+                let requirement = unanswered
+                    .or_else(|| of_party.cloned())
+                    .or_else(|| known.as_ref().and_then(|f| f.requirement.clone()));
                 let finding = Finding {
                     verdict,
                     decision: requirement.as_deref().and_then(|id| self.decision(id)),
@@ -419,6 +456,83 @@ impl Desk<'_> {
                 missed(findings, finding)
             }
         }
+    }
+
+    /// Who was gone when the course was complete, and the other had not left.
+    fn left_early(&self) -> Option<Finding> {
+        let Some(EndReason::Gone { party, how }) = self.trace.end() else { return None };
+        let mut finding =
+            self.error((*party).into(), &format!("that the {party} stays until the {} leaves", party.other()), how);
+        finding.verdict = Verdict::Fail;
+        let last = self.trace.events.iter().rev().find(|e| matches!(e.body, Body::ProcessExited { .. }));
+        finding.event = last.map(|e| e.seq);
+        self.tests(*party).then_some(finding)
+    }
+
+    /// Is it a value that the other party had no right to give us, and that we only said after it?
+    fn echoes(&self, evidence: &Evidence) -> bool {
+        if self.tests(evidence.party) {
+            return false;
+        }
+        let given = |e: &&Evidence| e.is_broken() && self.tests(e.party) && e.event < evidence.event;
+        // what we say to garbage is no fault of ours
+        let said = evidence.said.and_then(|said| self.conversation.get(said));
+        let to_us = |s: &crate::conversation::Said| s.answers.or(s.meant_for);
+        let answered = said.and_then(|s| self.conversation.get(to_us(s)?));
+        if answered.is_some_and(|a| self.evidence.iter().filter(given).any(|e| e.event == a.event)) {
+            return true;
+        }
+        let Some(value) = self.shown_at(evidence) else { return false };
+        self.evidence.iter().filter(given).any(|e| self.shown_at(e) == Some(value))
+    }
+
+    /// What a message has at the place that is wrong.
+    fn shown_at(&self, evidence: &Evidence) -> Option<&Value> {
+        let Shown::Broken { pointer, .. } = &evidence.verdict else { return None };
+        if pointer.is_empty() {
+            return None;
+        }
+        self.conversation.get(evidence.said?)?.message.value().pointer(pointer)
+    }
+
+    /// The failure from which what a party says at that event, in words that the specification does not have, merely follows:
+    /// its own, earlier, about the same task; or one whose wrong value we had to ask with.
+    fn root(&self, findings: &[Finding], party: Party, event: u32) -> Option<usize> {
+        let said = self.conversation.said.iter().find(|s| s.event == event)?;
+        let echoed = self.asked_with_an_echo(event);
+        findings.iter().position(|f| {
+            let at = f.event.filter(|at| *at < event && f.verdict == Verdict::Fail && f.blame == Blame::from(party));
+            let earlier = at.and_then(|at| self.conversation.said.iter().find(|s| s.event == at));
+            earlier.is_some_and(|s| echoed || s.task.is_some() && s.task == said.task)
+        })
+    }
+
+    /// The requirement by which that message, as a whole, should have been something else.
+    fn wrong_kind(&self, deviation: &Deviation) -> Option<&'static str> {
+        let whole = |e: &&Evidence| match &e.verdict {
+            Shown::Broken { pointer, .. } => matches!(pointer.as_str(), "" | "/error" | "/error/code" | "/result"),
+            Shown::Held => false,
+        };
+        let at = |e: &&Evidence| e.event == deviation.event && e.party == deviation.party;
+        let found = self.evidence.iter().filter(|_| deviation.pointer.is_empty()).filter(at).find(whole);
+        found.map(|e| e.requirement)
+    }
+
+    /// Does it answer a request of ours that had a value of the other party's in it which that had no right to give?
+    fn asked_with_an_echo(&self, event: u32) -> bool {
+        let said = self.conversation.said.iter().find(|s| s.event == event);
+        let asked = said.and_then(|s| self.conversation.request_of(s));
+        let echo = |e: &&Evidence| e.is_broken() && self.echoes(e);
+        asked.is_some_and(|a| self.evidence.iter().filter(echo).any(|e| e.event == a.event))
+    }
+
+    /// What is wrong in an answer of that party that answers nothing: it may have been the one that is missing.
+    fn stray(&self, findings: &[Finding], party: Party) -> Option<usize> {
+        let nobodys = |event: u32| {
+            let said = self.conversation.said.iter().find(|s| s.event == event);
+            said.is_some_and(|s| s.message.is_answer() && s.answers.is_none())
+        };
+        findings.iter().position(|f| f.blame == Blame::from(party) && f.event.is_some_and(nobodys))
     }
 
     /// The worst finding on a party under test that is there already: what came later follows from it.
@@ -466,6 +580,15 @@ impl Desk<'_> {
         }
         checks.into_values().collect()
     }
+}
+
+/// Is that step of the scenario an answer?
+fn is_answer(plan: &Plan, step: &str) -> bool {
+    let mut found = false;
+    each_step(&plan.scenario().exchange, &mut |s| {
+        found |= s.name == step && matches!(&s.body, StepBody::Act(act) if matches!(act.verb, Verb::Answers { .. }));
+    });
+    found
 }
 
 /// Is a place of a message inside another, or the same one?

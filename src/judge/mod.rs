@@ -8,6 +8,7 @@ pub mod monitor;
 pub mod monitors;
 mod outcome;
 pub mod schema_check;
+pub mod shapes;
 pub mod stamp;
 
 pub use engine::judge;

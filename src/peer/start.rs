@@ -8,8 +8,10 @@ use crate::transport::{
     Bounds, Endpoint, HttpClient, HttpHabits, Link, LinkEvent, LinkWhat, Numbers, Order, StdioLink,
 };
 use crate::wire::Party;
+use std::collections::VecDeque;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;
+use std::sync::Mutex;
 use std::time::Duration;
 use tokio::process::ChildStdin;
 
@@ -326,9 +328,27 @@ impl ServerProcess {
     }
 }
 
+/// The ports that were told to servers lately: one that does not listen yet still looks free.
+static GIVEN: Mutex<VecDeque<u16>> = Mutex::new(VecDeque::new());
+
+/// So many servers in a row get different ports.
+const PORTS_APART: usize = 256;
+
 /// A port of the loopback interface that is free now.
 fn free_port() -> std::io::Result<u16> {
-    Ok(std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
+    let mut last = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
+    let mut given = GIVEN.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    for _ in 0..PORTS_APART {
+        if !given.contains(&last) {
+            break;
+        }
+        last = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
+    }
+    given.push_back(last);
+    if given.len() > PORTS_APART {
+        given.pop_front();
+    }
+    Ok(last)
 }
 
 /// The loopback address, as it stands in a URL, at which the port accepts a connection. Some servers listen on one only.

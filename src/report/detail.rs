@@ -8,7 +8,7 @@ use super::text::{escape, short};
 use crate::judge::{Finding, Verdict};
 use crate::scenario::source::{Source, Span};
 use crate::spec::decision::Decision;
-use crate::spec::{Catalogue, Revision};
+use crate::spec::{Catalogue, Level, Revision};
 use crate::trace::Trace;
 use crate::trace::event::Body;
 
@@ -114,7 +114,13 @@ pub(crate) fn compact(page: &mut Page, trace: &Trace, n: usize, finding: &Findin
     let wanted = escape(&finding.expected);
     match finding.requirement.as_ref().and_then(|id| Catalogue::of(trace.header.revision).get(id)) {
         Some(requirement) => {
-            let keyword = format!(" {}: {}", requirement.keyword(), requirement.text);
+            // a decision can make less of it than the specification's word
+            let level = match (requirement.level, &finding.decision) {
+                (Level::Must, Some(decision)) => format!("{}, lowered by {decision}", requirement.keyword()),
+                (Level::Must, None) => format!("{}, lowered here", requirement.keyword()),
+                (Level::Should, _) => requirement.keyword().to_owned(),
+            };
+            let keyword = format!(" {level}: {}", requirement.text);
             page.pieces(5, &[(Tone::Place, &escape(&requirement.id)), (Tone::Faint, &keyword)]);
         }
         None => page.pieces(5, &[(Tone::Faint, "expected "), (Tone::Plain, &wanted)]),

@@ -1,7 +1,6 @@
 //! The report as JSON, for programs: versioned, with a schema (`schemas/report.schema.json`), in a stable order.
 
 use super::detail::address;
-use super::exit::exit_code;
 use super::reading::event;
 use super::terminal::transports;
 use crate::judge::{Finding, Verdict};
@@ -17,9 +16,9 @@ pub const FORMAT: u32 = 1;
 /// Bytes of a message that a finding shows, at most.
 const MOST: usize = 64 * 1024;
 
-/// The report. `strict` as for [`exit_code`].
+/// The report. `strict`: do warnings fail the run? `code`: the exit code, in the light of a baseline where there is one.
 #[must_use]
-pub fn json(results: &Results, summary: &Summary, strict: bool) -> Value {
+pub fn json(results: &Results, summary: &Summary, strict: bool, code: u8) -> Value {
     json!({
         "format": FORMAT,
         "harness": { "name": env!("CARGO_PKG_NAME"), "version": env!("CARGO_PKG_VERSION") },
@@ -31,7 +30,7 @@ pub fn json(results: &Results, summary: &Summary, strict: bool) -> Value {
             "strict": strict,
             "interrupted": results.interrupted,
         },
-        "summary": counted(results, summary, strict),
+        "summary": counted(summary, code),
         "plays": results.played.iter().map(play).collect::<Vec<_>>(),
         "skipped": results.skipped.iter().map(|s| json!({
             "scenario": s.scenario,
@@ -42,18 +41,19 @@ pub fn json(results: &Results, summary: &Summary, strict: bool) -> Value {
         "troubles": results.troubles.iter().map(|t| json!({
             "transport": t.transport,
             "what": t.what,
+            "blame": t.blame,
             "stderr": t.stderr,
         })).collect::<Vec<_>>(),
         "unkept": results.unkept,
     })
 }
 
-fn counted(results: &Results, summary: &Summary, strict: bool) -> Value {
+fn counted(summary: &Summary, code: u8) -> Value {
     let of = |wanted: Verdict| summary.requirements.values().filter(|v| **v == wanted).count();
     let plays: Map<String, Value> = summary.plays.iter().map(|(v, n)| (word(*v), json!(n))).collect();
     json!({
         "verdict": summary.verdict,
-        "exit_code": exit_code(results, summary, strict),
+        "exit_code": code,
         "plays": plays,
         "proven": summary.proven(),
         "broken": { "must": of(Verdict::Fail), "should": of(Verdict::Warn) },
@@ -163,7 +163,8 @@ mod tests {
     }
 
     fn report(results: &Results) -> Value {
-        json(results, &sample::summary(results), false)
+        let summary = sample::summary(results);
+        json(results, &summary, false, crate::report::exit_code(results, &summary, false))
     }
 
     fn reports() -> Vec<Value> {
@@ -304,6 +305,7 @@ mod tests {
             "http-response",
             "message",
             "process-exited",
+            "process-signalled",
             "process-started",
             "saw",
             "signal",

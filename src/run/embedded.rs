@@ -9,6 +9,8 @@ use crate::seat::deviation::{Deviation, Teller};
 use crate::seat::host::Host;
 use crate::trace::{Seat, Transport};
 use crate::transport::Link;
+use crate::wire::http::ServerPolicy;
+use std::cell::RefCell;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -18,20 +20,27 @@ const PAGE: usize = 4;
 /// Gives embedded servers. `surroundings` is asked for once a server.
 pub struct Embedded<F: FnMut() -> Surroundings> {
     /// Wall clock and randomness.
-    pub surroundings: F,
+    surroundings: RefCell<F>,
     /// Capabilities that it does not declare, and so does not serve (see [`server::Setup::without`]).
     pub without: Vec<String>,
     /// What is altered in what it sends; what it did stands in the record as if it had been written on its standard error.
     pub fault: Option<Fault>,
 }
 
+impl<F: FnMut() -> Surroundings> Embedded<F> {
+    /// Honest servers without these capabilities.
+    pub fn new(surroundings: F, without: Vec<String>) -> Embedded<F> {
+        Embedded { surroundings: RefCell::new(surroundings), without, fault: None }
+    }
+}
+
 impl<F: FnMut() -> Surroundings> Servers for Embedded<F> {
     type Held = (watch::Sender<bool>, JoinHandle<()>);
 
-    async fn open(&mut self, transport: Transport) -> Result<(Link, Self::Held), Closed> {
-        let (near, far) = ends(transport, Seat::Client);
-        let mut setup = server::Setup::new((self.surroundings)());
-        setup.without.clone_from(&self.without);
+    async fn open(&self, transport: Transport, lacking: &[String]) -> Result<(Link, Self::Held), Closed> {
+        let (near, far) = ends(transport, Seat::Client, ServerPolicy::reference());
+        let mut setup = server::Setup::new((self.surroundings.borrow_mut())());
+        setup.without = [self.without.as_slice(), lacking].concat();
         setup.dialect.page_size = Some(PAGE);
         let server = Server::new(setup);
         let (stop, stopped) = watch::channel(false);
@@ -41,11 +50,12 @@ impl<F: FnMut() -> Surroundings> Servers for Embedded<F> {
         Ok((near, (stop, host)))
     }
 
-    async fn close(&mut self, (stop, host): Self::Held) {
-        finish(stop, host).await;
+    fn can_lack(&self) -> bool {
+        true
     }
 
-    fn stderr(&self) -> Option<String> {
+    async fn close(&self, (stop, host): Self::Held, _: bool) -> Option<String> {
+        finish(stop, host).await;
         None
     }
 }

@@ -9,13 +9,21 @@ use crate::peer::start::{self, ServerProcess, StartError};
 use crate::trace::Transport;
 use crate::transport::http_client::HttpHabits;
 use crate::transport::{Bounds, Link, Numbers};
+use std::cell::Cell;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// How long a server on pipes may take to end with its input before it is told to. One that did not is known from then on,
+/// and gets less.
+const STAYS: Duration = Duration::from_secs(2);
 
 /// Starts and stops one server again and again.
 #[derive(Debug)]
 pub struct Foreign {
     spec: ServerSpec,
     ladder: Ladder,
-    stderr: Option<String>,
+    /// It did not end with its input.
+    stays: Cell<bool>,
 }
 
 /// What was started for a connection.
@@ -31,7 +39,7 @@ impl Foreign {
     /// A server that nothing is done with yet.
     #[must_use]
     pub fn new(spec: ServerSpec) -> Foreign {
-        Foreign { spec, ladder: Ladder::default(), stderr: None }
+        Foreign { spec, ladder: Ladder::default(), stays: Cell::new(false) }
     }
 }
 
@@ -42,7 +50,7 @@ fn closed(e: &StartError) -> Closed {
 impl Servers for Foreign {
     type Held = Held;
 
-    async fn open(&mut self, transport: Transport) -> Result<(Link, Held), Closed> {
+    async fn open(&self, transport: Transport, _: &[String]) -> Result<(Link, Held), Closed> {
         let (numbers, bounds) = (Numbers::default(), Bounds::default());
         match transport {
             Transport::Stdio => {
@@ -58,10 +66,14 @@ impl Servers for Foreign {
         }
     }
 
-    async fn close(&mut self, held: Held) {
-        self.stderr = match held {
+    async fn close(&self, held: Held, patient: bool) -> Option<String> {
+        let stderr = match held {
             Held::Pipes(process) => {
-                process.stop(&self.ladder).await;
+                let patient = patient && !self.stays.get();
+                let input = if patient { STAYS } else { self.ladder.input };
+                let begin = Instant::now();
+                process.stop(&Ladder { input, ..self.ladder }).await;
+                self.stays.set(self.stays.get() || patient && begin.elapsed() >= input);
                 Some(process.stderr())
             }
             Held::Listening(mut server) => {
@@ -69,9 +81,6 @@ impl Servers for Foreign {
                 server.process().map(Process::stderr)
             }
         };
-    }
-
-    fn stderr(&self) -> Option<String> {
-        self.stderr.clone().filter(|text| !text.trim().is_empty())
+        stderr.filter(|text| !text.trim().is_empty())
     }
 }

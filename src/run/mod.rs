@@ -1,9 +1,11 @@
 //! Selection and scheduling: which scenarios are played against whom, and what came of all of them.
 
 pub mod baseline;
+pub mod crew;
 pub mod embedded;
 pub mod folder;
 pub mod foreign;
+pub mod pace;
 pub mod pair;
 pub mod server;
 pub mod summary;

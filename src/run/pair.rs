@@ -36,6 +36,8 @@ pub struct Deviations {
     pub client_setup: Option<fn(&mut client::Setup)>,
     /// Changes the server's set-up.
     pub server_setup: Option<fn(&mut server::Setup)>,
+    /// Changes how the server behaves over HTTP where the specification leaves it a choice.
+    pub server_policy: Option<fn(&mut ServerPolicy)>,
 }
 
 /// Makes a play of a scenario: with fresh values made from `random`.
@@ -116,6 +118,7 @@ pub fn further_clients(play: &Play, surroundings: &mut dyn FnMut() -> Surroundin
 pub fn server_of(play: &Play, surroundings: Surroundings, change: Option<fn(&mut server::Setup)>) -> Server {
     let mut setup = server::Setup::new(surroundings);
     setup.dialect.page_size = cast::page_size(&play.plan);
+    setup.without = play.plan.scenario().lacking();
     if let Some(change) = change {
         change(&mut setup);
     }
@@ -137,9 +140,13 @@ pub async fn play(play: &Play, deviations: Deviations, seed: u64) -> Trace {
     let server = server_of(play, Surroundings::fixed(seed ^ 0x5e5e), deviations.server_setup);
     let (stop, stopped) = tokio::sync::watch::channel(false);
     let transport = play.plan.transport();
+    let mut policy = ServerPolicy::reference();
+    if let Some(change) = deviations.server_policy {
+        change(&mut policy);
+    }
     let events = match play.seat {
         Seat::Client => {
-            let (near, far) = ends(transport, play.seat);
+            let (near, far) = ends(transport, play.seat, policy);
             let host = tokio::spawn(hosted(Box::new(server), deviations.server).run(far, stopped.clone()));
             let mut engine = client;
             let mut seeds = seed..;
@@ -147,7 +154,7 @@ pub async fn play(play: &Play, deviations: Deviations, seed: u64) -> Trace {
             own::play(play, &mut engine, &mut further, near, stopped).await.leave(finish(stop, host)).await
         }
         Seat::Server => {
-            let (near, far) = ends(transport, play.seat);
+            let (near, far) = ends(transport, play.seat, policy);
             let mut foreign = hosted(Box::new(client), deviations.client);
             foreign.saw = far.feed();
             let host = tokio::spawn(foreign.run(near, stopped.clone()));
@@ -155,7 +162,7 @@ pub async fn play(play: &Play, deviations: Deviations, seed: u64) -> Trace {
             own::play(play, &mut engine, &mut [], far, stopped).await.leave(finish(stop, host)).await
         }
         Seat::Observer => {
-            let (near, tap, far) = tapped(transport);
+            let (near, tap, far) = tapped(transport, policy);
             let mut moved = hosted(Box::new(client), deviations.client);
             moved.saw = tap.feed();
             let client = tokio::spawn(moved.run(near, stopped.clone()));
@@ -172,11 +179,11 @@ pub async fn play(play: &Play, deviations: Deviations, seed: u64) -> Trace {
 
 /// The client's and the server's end of a connection in memory. The numbers of streams and round trips of the party that
 /// is ours are shared with nobody: what the other end counts is never recorded.
-pub(super) fn ends(transport: Transport, seat: Seat) -> (Link, Link) {
+pub(super) fn ends(transport: Transport, seat: Seat, policy: ServerPolicy) -> (Link, Link) {
     let numbers = Numbers::default();
     match transport {
         Transport::Stdio => stdio_ends(&numbers, seat),
-        Transport::Http => http_ends(&numbers, seat),
+        Transport::Http => http_ends(&numbers, seat, policy),
     }
 }
 
@@ -191,14 +198,14 @@ fn stdio_ends(numbers: &Numbers, seat: Seat) -> (Link, Link) {
 }
 
 /// The client's and the server's end of an HTTP connection in memory.
-fn http_ends(numbers: &Numbers, seat: Seat) -> (Link, Link) {
+fn http_ends(numbers: &Numbers, seat: Seat, policy: ServerPolicy) -> (Link, Link) {
     let (connector, acceptor) = memory::network();
     let of = |party| if seat.ours() == Some(party) { numbers.clone() } else { Numbers::default() };
-    (http_client(connector, &of(Party::Client)), http_server(acceptor, &of(Party::Server)))
+    (http_client(connector, &of(Party::Client)), http_server(acceptor, &of(Party::Server), policy))
 }
 
 /// The client's end, the tap and the server's end of a connection in memory.
-fn tapped(transport: Transport) -> (Link, Link, Link) {
+fn tapped(transport: Transport, policy: ServerPolicy) -> (Link, Link, Link) {
     let (numbers, bounds) = (Numbers::default(), Bounds::default());
     let own = Numbers::default;
     match transport {
@@ -214,7 +221,7 @@ fn tapped(transport: Transport) -> (Link, Link, Link) {
             let (to_server, at_server) = memory::network();
             let tap = Relay::http(at_tap, Endpoint::memory(to_server), &numbers, bounds);
             let client = http_client(to_tap, &own());
-            (client, Link::Relay(Box::new(tap)), http_server(at_server, &own()))
+            (client, Link::Relay(Box::new(tap)), http_server(at_server, &own(), policy))
         }
     }
 }
@@ -226,10 +233,9 @@ fn http_client(connector: Connector, numbers: &Numbers) -> Link {
 }
 
 /// The reference server's end over HTTP.
-fn http_server(acceptor: Acceptor, numbers: &Numbers) -> Link {
+fn http_server(acceptor: Acceptor, numbers: &Numbers, policy: ServerPolicy) -> Link {
     let mut surroundings = Surroundings::fixed(7);
     let entropy = move || surroundings.bits().to_be_bytes();
-    let policy = ServerPolicy::reference();
     let habits = ServerHabits::default();
     Link::HttpServer(Box::new(HttpServer::new(
         acceptor,

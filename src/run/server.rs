@@ -1,5 +1,7 @@
 //! The client's seat against one server: every scenario that the server can be asked, on every transport it speaks.
 
+use super::crew::crew;
+use super::pace::Pace;
 use super::pair::{client_of, further_clients, header};
 use super::survey::{self, Offer};
 use super::{Played, Results, Skipped, Trouble};
@@ -17,6 +19,7 @@ use crate::trace::{Seat, Trace, Transport};
 use crate::transport::Link;
 use crate::wire::Party;
 use serde_json::{Map, Value};
+use std::cell::RefCell;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
@@ -40,15 +43,22 @@ pub struct Closed {
 pub trait Servers {
     /// What keeps a connection's server alive.
     type Held;
-    /// Connects: over stdio to a new process, over HTTP in a new session.
+    /// Connects: over stdio to a new process, over HTTP in a new session; without the capabilities in `lacking`, if it can.
     ///
     /// # Errors
     /// When it cannot be started or reached.
-    fn open(&mut self, transport: Transport) -> impl Future<Output = Result<(Link, Self::Held), Closed>>;
-    /// The connection is over.
-    fn close(&mut self, held: Self::Held) -> impl Future<Output = ()>;
-    /// What it wrote on its standard error lately.
-    fn stderr(&self) -> Option<String>;
+    fn open(
+        &self,
+        transport: Transport,
+        lacking: &[String],
+    ) -> impl Future<Output = Result<(Link, Self::Held), Closed>>;
+    /// Can it be opened without some of its capabilities? If not, it is taken as it is.
+    fn can_lack(&self) -> bool {
+        false
+    }
+    /// The connection is over. `patient`: how the server leaves is of interest, so that it is given time for it. Gives what the
+    /// server wrote on its standard error.
+    fn close(&self, held: Self::Held, patient: bool) -> impl Future<Output = Option<String>>;
 }
 
 /// What is played, and how.
@@ -70,11 +80,14 @@ pub struct Options {
     pub claimed_tools: Vec<String>,
     /// How long things may take.
     pub patience: Patience,
+    /// How many plays may be under way at once, each with a server of its own; at least one is.
+    pub jobs: usize,
 }
 
-/// Plays all scenarios against a server. `random` gives 64 random bits a call; `surroundings` is asked for once a client.
+/// Plays all scenarios against a server, in the order of selection. `random` gives 64 random bits a call; `surroundings` is
+/// asked for once a client.
 pub async fn server<S: Servers>(
-    servers: &mut S,
+    servers: &S,
     scenarios: &[Scenario],
     options: &Options,
     surroundings: &mut dyn FnMut() -> Surroundings,
@@ -96,100 +109,235 @@ pub async fn server<S: Servers>(
         .iter()
         .filter(|s| s.revisions.contains(&options.revision) && seats::seats(s, catalogue).contains(&Seat::Client))
         .collect();
+    let mut pace = Pace::new(options.patience);
+    let surroundings = RefCell::new(surroundings);
     for transport in options.transports.iter().copied() {
         if *interrupted.borrow() {
             break;
         }
+        let held: Vec<&Scenario> = chosen.iter().copied().filter(|s| s.transports.contains(&transport)).collect();
         if transport == Transport::Http && options.revision < Revision::V2025_03_26 {
             let reason = format!("revision {} has no Streamable HTTP", options.revision);
-            for scenario in chosen.iter().filter(|s| s.transports.contains(&transport)) {
+            for scenario in held {
                 let (scenario, reason, claims) = (scenario.id.clone(), reason.clone(), Vec::new());
                 results.skipped.push(Skipped { scenario, transport, reason, claims });
             }
             continue;
         }
-        let offer = match survey_of(servers, transport, options.revision, interrupted.clone()).await {
+        let run = Run { servers, options, transport, interrupted: interrupted.clone(), state: RefCell::default() };
+        let offer = match run.survey(survey::PATIENCE).await {
             Ok(Some(offer)) => offer,
             Ok(None) => break,
             Err(closed) => {
                 let reason = format!("the server could not be tested over {transport}");
-                for scenario in chosen.iter().filter(|s| s.transports.contains(&transport)) {
-                    results.skipped.push(skipped(scenario, transport, &reason));
-                }
+                results.skipped.extend(held.iter().map(|scenario| skipped(scenario, transport, &reason)));
                 results.troubles.push(trouble(transport, closed));
                 continue;
             }
         };
-        let mut silent = 0;
-        let mut given_up: Option<String> = None;
         results.unkept.extend(unkept(&offer, options, transport));
-        for scenario in chosen.iter().filter(|s| s.transports.contains(&transport)) {
-            if *interrupted.borrow() {
-                break;
-            }
-            if let Some(reason) = &given_up {
-                results.skipped.push(skipped(scenario, transport, reason));
-                continue;
-            }
-            let Some(scenario) = ready(scenario, &offer, options, transport, &mut results) else { continue };
-            let plan = Arc::new(Plan::new(Arc::new(scenario), transport));
-            for choices in branches(&plan.choices_of(Party::Client)) {
-                let play = Play {
-                    fresh: binding::freshen(plan.scenario(), random),
-                    plan: Arc::clone(&plan),
-                    seat: Seat::Client,
-                    revision: options.revision,
-                    choices,
-                    patience: options.patience,
-                    cap: Duration::from_secs(60),
-                    most_events: 10_000,
-                };
-                let closed = match one(servers, &play, options, surroundings, interrupted.clone()).await {
-                    Ok(played) => {
-                        let silence = is_silent(&played.trace);
-                        results.played.push(played);
-                        if !silence {
-                            continue;
-                        }
-                        None
-                    }
-                    Err(closed) => {
-                        results.skipped.push(skipped(plan.scenario(), transport, &closed.what));
-                        Some(closed)
-                    }
-                };
-                // one that still says what it offers is only silent about this scenario
-                silent += 1;
-                let closed = match survey_of(servers, transport, options.revision, interrupted.clone()).await {
-                    Ok(None) => break,
-                    Ok(Some(_)) if silent < MOST_SILENT => {
-                        results.troubles.extend(closed.map(|closed| trouble(transport, closed)));
-                        continue;
-                    }
-                    Ok(Some(_)) => Closed {
-                        what: format!("it said nothing at all in {silent} plays"),
-                        stderr: servers.stderr(),
-                        blame: Blame::Server,
-                    },
-                    // it did answer before
-                    Err(closed) => Closed { blame: Blame::Server, ..closed },
-                };
-                given_up = Some(format!("the server was given up over {transport}: {}", closed.what));
-                results.troubles.push(trouble(transport, closed));
-                break;
+        let mut plays = Vec::new();
+        for scenario in held {
+            let lacking = scenario.lacking();
+            let offer = if servers.can_lack() { &offer.without(&lacking) } else { &offer };
+            if let Some(scenario) = ready(scenario, offer, options, transport, &mut results) {
+                plays.extend(plays_of(scenario, transport, options, random));
             }
         }
-        // how many are left is known at the end
-        if given_up.is_some() {
-            let left = |s: &&Skipped| s.transport == transport && Some(&s.reason) == given_up.as_ref();
-            let left = results.skipped.iter().filter(left).count();
-            if let Some(trouble) = results.troubles.last_mut() {
-                trouble.what = format!("it was given up, and {left} scenarios were not played: {}", trouble.what);
+        run.state.borrow_mut().pace = Some(pace);
+        let came = crew(options.jobs, plays, |play| run.play(play, &surroundings)).await;
+        for came in came {
+            match came {
+                Came::Played(played) => results.played.push(*played),
+                Came::Skipped(skipped) => results.skipped.push(skipped),
+                Came::Interrupted => {}
             }
+        }
+        let state = run.state.into_inner();
+        pace = state.pace.unwrap_or(pace);
+        results.troubles.extend(state.troubles);
+        // how many are left is known at the end
+        if let Some((reason, mut trouble)) = state.given_up {
+            let left = results.skipped.iter().filter(|s| s.transport == transport && s.reason == reason).count();
+            trouble.what = format!("it was given up, and {left} scenarios were not played: {}", trouble.what);
+            results.troubles.push(trouble);
         }
     }
     results.interrupted = *interrupted.borrow();
+    if results.played.is_empty() && results.skipped.is_empty() && !results.interrupted {
+        results.skipped = ruled_out(scenarios, options);
+    }
     results
+}
+
+/// Why none of the scenarios that were asked for can be played.
+fn ruled_out(scenarios: &[Scenario], options: &Options) -> Vec<Skipped> {
+    let catalogue = Catalogue::of(options.revision);
+    let reason = |scenario: &Scenario, transport: Transport| {
+        if !scenario.revisions.contains(&options.revision) {
+            format!("it does not hold for revision {}", options.revision)
+        } else if !seats::seats(scenario, catalogue).contains(&Seat::Client) {
+            "it shows nothing of a server".to_owned()
+        } else {
+            format!("it is not played over {transport}")
+        }
+    };
+    let of = |scenario: &Scenario| -> Option<Skipped> {
+        let transport = options.transports.first().copied()?;
+        let (scenario, reason) = (scenario.id.clone(), reason(scenario, transport));
+        Some(Skipped { scenario, transport, reason, claims: Vec::new() })
+    };
+    scenarios.iter().filter_map(of).collect()
+}
+
+/// All ways to play a scenario.
+fn plays_of(scenario: Scenario, transport: Transport, options: &Options, random: &mut dyn FnMut() -> u64) -> Vec<Play> {
+    let plan = Arc::new(Plan::new(Arc::new(scenario), transport));
+    let play = |choices| Play {
+        fresh: binding::freshen(plan.scenario(), random),
+        plan: Arc::clone(&plan),
+        seat: Seat::Client,
+        revision: options.revision,
+        choices,
+        patience: options.patience,
+        cap: Duration::from_secs(60),
+        most_events: 10_000,
+    };
+    branches(&plan.choices_of(Party::Client)).into_iter().map(play).collect()
+}
+
+/// What came of a play.
+enum Came {
+    Played(Box<Played>),
+    Skipped(Skipped),
+    /// The user wanted no more.
+    Interrupted,
+}
+
+/// The plays over one transport, several of which may be under way.
+struct Run<'a, S> {
+    servers: &'a S,
+    options: &'a Options,
+    transport: Transport,
+    interrupted: watch::Receiver<bool>,
+    state: RefCell<State>,
+}
+
+/// What the plays tell each other.
+#[derive(Default)]
+struct State {
+    pace: Option<Pace>,
+    /// In how many plays nothing at all came.
+    silent: usize,
+    /// Why no more is played: for those that are left, and as it is told.
+    given_up: Option<(String, Trouble)>,
+    troubles: Vec<Trouble>,
+}
+
+impl<S: Servers> Run<'_, S> {
+    fn pace(&self) -> Pace {
+        self.state.borrow().pace.unwrap_or(Pace::new(self.options.patience))
+    }
+
+    /// Plays, unless the server was given up.
+    async fn play(&self, play: Play, surroundings: &RefCell<&mut dyn FnMut() -> Surroundings>) -> Came {
+        if *self.interrupted.borrow() {
+            return Came::Interrupted;
+        }
+        let given_up = self.state.borrow().given_up.as_ref().map(|(reason, _)| reason.clone());
+        if let Some(reason) = given_up {
+            return Came::Skipped(skipped(play.plan.scenario(), self.transport, &reason));
+        }
+        let play = Play { patience: self.pace().patience(), ..play };
+        let (came, closed) = match self.one(&play, surroundings).await {
+            Ok(played) => {
+                let silence = is_silent(&played.trace);
+                if let Some(pace) = &mut self.state.borrow_mut().pace {
+                    pace.note(&played.trace);
+                }
+                let came = Came::Played(Box::new(played));
+                if !silence {
+                    if self.pace().spent() {
+                        let what = "it was waited for in vain too long".to_owned();
+                        self.give_up(Closed { what, stderr: None, blame: Blame::Server });
+                    }
+                    return came;
+                }
+                (came, None)
+            }
+            Err(closed) => (Came::Skipped(skipped(play.plan.scenario(), self.transport, &closed.what)), Some(closed)),
+        };
+        // one that still says what it offers is only silent about this scenario
+        let silent = {
+            let mut state = self.state.borrow_mut();
+            state.silent += 1;
+            state.silent
+        };
+        let patience = survey::PATIENCE.min(self.pace().patience().step * 2);
+        match self.survey(patience).await {
+            Ok(None) => {}
+            Ok(Some(_)) if silent < MOST_SILENT => {
+                let troubles = closed.map(|closed| trouble(self.transport, closed));
+                self.state.borrow_mut().troubles.extend(troubles);
+            }
+            Ok(Some(_)) => {
+                let what = format!("it said nothing at all in {silent} plays");
+                self.give_up(Closed { what, stderr: None, blame: Blame::Server });
+            }
+            // it did answer before
+            Err(closed) => self.give_up(Closed { blame: Blame::Server, ..closed }),
+        }
+        came
+    }
+
+    /// No more is played, for the first reason there is.
+    fn give_up(&self, closed: Closed) {
+        let reason = format!("the server was given up over {}: {}", self.transport, closed.what);
+        let trouble = trouble(self.transport, closed);
+        self.state.borrow_mut().given_up.get_or_insert((reason, trouble));
+    }
+
+    /// What it offers; `None` if the user interrupted before it said so.
+    async fn survey(&self, patience: Duration) -> Result<Option<Offer>, Closed> {
+        let mut interrupted = self.interrupted.clone();
+        let (link, held) = tokio::select! {
+            biased;
+            () = own::raised(&mut interrupted) => return Ok(None),
+            opened = self.servers.open(self.transport, &[]) => opened?,
+        };
+        let offer = tokio::select! {
+            biased;
+            () = own::raised(&mut interrupted) => Ok(None),
+            offer = survey::survey(link, self.options.revision, patience) => offer.map(Some),
+        };
+        let stderr = self.servers.close(held, false).await;
+        offer.map_err(|failed| Closed { what: failed.what, stderr, blame: failed.blame })
+    }
+
+    async fn one(
+        &self,
+        play: &Play,
+        surroundings: &RefCell<&mut dyn FnMut() -> Surroundings>,
+    ) -> Result<Played, Closed> {
+        let (mut client, mut further) = {
+            let surroundings = &mut *surroundings.borrow_mut();
+            let client = client_of(play, surroundings(), None);
+            (client, further_clients(play, *surroundings))
+        };
+        let (link, held) = self.servers.open(play.plan.transport(), &play.plan.scenario().lacking()).await?;
+        let ended = own::play(play, &mut client, &mut further, link, self.interrupted.clone()).await;
+        // of one that has failed already it is not asked how it leaves
+        let patient = ended.finished();
+        let events = ended.leave(async { drop(self.servers.close(held, patient).await) }).await;
+        let header = header(play, "mcp-interop", &self.options.name, self.options.bound.clone());
+        let trace = Trace { header, events };
+        let judgement = judge::judge(&trace);
+        let scenario = play.plan.scenario();
+        let words = &self.options.words;
+        let gap = if words.is_empty() { "" } else { " " };
+        let again = format!("server{gap}{words} --scenario '{}' --transport {}", scenario.id, play.plan.transport());
+        Ok(Played { scenario: scenario.id.clone(), title: scenario.title.clone(), trace, judgement, again })
+    }
 }
 
 /// The scenario as it can be played against this server, or `None` (and a line in the results) if it cannot.
@@ -228,49 +376,6 @@ fn is_silent(trace: &Trace) -> bool {
     let waited = matches!(trace.end(), Some(EndReason::Deadline | EndReason::NotStarted { .. }));
     let of_server = |body: &Body| matches!(body, Body::Message { from: Party::Server, .. } | Body::Signal { .. });
     waited && trace.events.iter().filter(|event| of_server(&event.body)).nth(1).is_none()
-}
-
-/// What it offers; `None` if the user interrupted before it said so.
-async fn survey_of<S: Servers>(
-    servers: &mut S,
-    transport: Transport,
-    revision: Revision,
-    mut interrupted: watch::Receiver<bool>,
-) -> Result<Option<Offer>, Closed> {
-    let (link, held) = tokio::select! {
-        biased;
-        () = own::raised(&mut interrupted) => return Ok(None),
-        opened = servers.open(transport) => opened?,
-    };
-    let offer = tokio::select! {
-        biased;
-        () = own::raised(&mut interrupted) => Ok(None),
-        offer = survey::survey(link, revision) => offer.map(Some),
-    };
-    servers.close(held).await;
-    offer.map_err(|failed| Closed { what: failed.what, stderr: servers.stderr(), blame: failed.blame })
-}
-
-async fn one<S: Servers>(
-    servers: &mut S,
-    play: &Play,
-    options: &Options,
-    surroundings: &mut dyn FnMut() -> Surroundings,
-    interrupted: watch::Receiver<bool>,
-) -> Result<Played, Closed> {
-    let (link, held) = servers.open(play.plan.transport()).await?;
-    let mut client = client_of(play, surroundings(), None);
-    let mut further = further_clients(play, surroundings);
-    let ended = own::play(play, &mut client, &mut further, link, interrupted).await;
-    let events = ended.leave(servers.close(held)).await;
-    let header = header(play, "mcp-interop", &options.name, options.bound.clone());
-    let trace = Trace { header, events };
-    let judgement = judge::judge(&trace);
-    let scenario = play.plan.scenario();
-    let words = &options.words;
-    let gap = if words.is_empty() { "" } else { " " };
-    let again = format!("server{gap}{words} --scenario '{}' --transport {}", scenario.id, play.plan.transport());
-    Ok(Played { scenario: scenario.id.clone(), title: scenario.title.clone(), trace, judgement, again })
 }
 
 /// What a server is said to offer and does not, one sentence each.

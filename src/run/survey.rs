@@ -18,8 +18,8 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// How long one answer may take.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// How long one answer may take of a server of which nothing is known.
+pub const PATIENCE: Duration = Duration::from_secs(10);
 /// How long the acceptance of `notifications/initialized` is waited for.
 const ACCEPTANCE: Duration = Duration::from_secs(3);
 /// How long the end of a program is waited for when one of its pipes has broken: it says more than the pipe does.
@@ -47,6 +47,16 @@ pub struct Offer {
 }
 
 impl Offer {
+    /// The same without these capabilities.
+    #[must_use]
+    pub fn without(&self, capabilities: &[String]) -> Offer {
+        let mut offer = self.clone();
+        for path in capabilities {
+            methods::undeclare(&mut offer.capabilities, path);
+        }
+        offer
+    }
+
     /// What a scenario needs and this server has not, in one sentence; `None` if nothing is missing.
     #[must_use]
     pub fn lacks(&self, scenario: &Scenario, revision: Revision, transport: Transport) -> Option<String> {
@@ -58,6 +68,9 @@ impl Offer {
             .find_map(|need| match (&need.what, need.party) {
                 (Needed::Capability(path), Party::Server) => (!methods::declared(&self.capabilities, path))
                     .then(|| format!("the server does not declare the capability {path}")),
+                (Needed::Lack(path), _) => methods::declared(&self.capabilities, path).then(|| {
+                    format!("the server declares the capability {path}, and this is about servers that do not")
+                }),
                 (Needed::Capability(path), Party::Client) => (!methods::declared(&ours, path))
                     .then(|| format!("the client has no capability {path} in {revision}")),
                 (Needed::Tool(name), _) => {
@@ -107,13 +120,20 @@ pub struct Failed {
     pub blame: Blame,
 }
 
-/// Asks a server what it offers, in a session of its own.
+/// Asks a server what it offers, in a session of its own. Each answer may take so long.
 ///
 /// # Errors
 /// What went wrong, and whose fault that is.
-pub async fn survey(mut link: Link, revision: Revision) -> Result<Offer, Failed> {
-    let mut asker =
-        Asker { link: &mut link, next: 0, trips: BTreeMap::new(), session: false, opened: false, how_gone: None };
+pub async fn survey(mut link: Link, revision: Revision, patience: Duration) -> Result<Offer, Failed> {
+    let mut asker = Asker {
+        link: &mut link,
+        patience,
+        next: 0,
+        trips: BTreeMap::new(),
+        session: false,
+        opened: false,
+        how_gone: None,
+    };
     let offer = asker.survey(revision).await;
     let blame = if asker.opened { Blame::Server } else { Blame::Environment };
     let offer = offer.map_err(|what| Failed { what, blame });
@@ -127,6 +147,7 @@ pub async fn survey(mut link: Link, revision: Revision) -> Result<Offer, Failed>
 
 struct Asker<'a> {
     link: &'a mut Link,
+    patience: Duration,
     next: i64,
     trips: BTreeMap<StreamId, u32>,
     session: bool,
@@ -226,12 +247,12 @@ impl Asker<'_> {
         self.say(&message::request(&id, method, Some(params)));
         // over HTTP only what happens to its own round trip says something about the request
         let own = self.trips.values().max().copied();
-        let mut deadline = tokio::time::Instant::now() + PATIENCE;
+        let mut deadline = tokio::time::Instant::now() + self.patience;
         loop {
             let Ok(event) = tokio::time::timeout_at(deadline, self.link.next()).await else {
                 return Err(match self.how_gone.take() {
                     Some(how) => format!("{how} before it answered `{method}`"),
-                    None => format!("it did not answer `{method}` within {} s", PATIENCE.as_secs()),
+                    None => format!("it did not answer `{method}` within {} s", self.patience.as_secs()),
                 });
             };
             let Some(event) = event else {

@@ -2,6 +2,7 @@
 
 use super::Results;
 use crate::trace::record;
+use std::collections::BTreeSet;
 use std::path::Path;
 
 /// Writes the record of every play into a folder, which is made if it is not there.
@@ -10,12 +11,20 @@ use std::path::Path;
 /// What could not be written, in one sentence.
 pub fn write(folder: &Path, results: &Results) -> Result<(), String> {
     std::fs::create_dir_all(folder).map_err(|e| format!("cannot make the folder {}: {e}", folder.display()))?;
+    let mut taken = BTreeSet::new();
     for played in &results.played {
-        let path = folder.join(format!("{}.ndjson", slug(&played.name())));
+        let path = folder.join(format!("{}.ndjson", free(&slug(&played.name()), &mut taken)));
         std::fs::write(&path, record::write(&played.trace))
             .map_err(|e| format!("cannot write the record {}: {e}", path.display()))?;
     }
     Ok(())
+}
+
+/// The name, with a number where it is taken already. Some file systems do not tell capitals from small letters.
+fn free(name: &str, taken: &mut BTreeSet<String>) -> String {
+    let numbered = (2_u32..).map(|n| format!("{name}_{n}"));
+    let mut names = std::iter::once(name.to_owned()).chain(numbered);
+    names.find(|name| taken.insert(name.to_lowercase())).unwrap_or_else(|| name.to_owned())
 }
 
 /// A name that every file system takes.
@@ -34,6 +43,13 @@ fn slug(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_record_takes_the_place_of_another() {
+        let mut taken = BTreeSet::new();
+        let names = ["a_b", "A_b", "a_b", "a_b_2", "c"].map(|name| free(name, &mut taken));
+        assert_eq!(names, ["a_b", "A_b_2", "a_b_3", "a_b_2_2", "c"]);
+    }
 
     #[test]
     fn a_name_becomes_a_file_name() {

@@ -4,7 +4,7 @@ use super::model::{Scenario, Step, StepBody, Wait};
 use super::pattern::{Fresh, Path, Pattern, Piece, Shape, Type};
 use super::source::Span;
 use serde_json::{Map, Value};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Where a value differs from a pattern.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,6 +46,9 @@ pub struct Bindings {
     names: BTreeMap<String, Bound>,
     fresh: BTreeMap<usize, Value>,
 }
+
+/// The name that stands for the server's host and port over HTTP, as the client's requests name them.
+pub const HOST: &str = "host";
 
 /// Makes the values of all `<fresh ..>` places of a scenario.
 ///
@@ -180,9 +183,29 @@ impl Bindings {
         let bound = match self.fill(first, None) {
             Ok(Some(value)) => Bound::Value(value),
             Ok(None) => Bound::Absent,
+            // a name that is carried on under itself is bound by the message that comes first
+            Err(_) if self.leads_to(first, name, &mut BTreeSet::new()) => return,
             Err(_) => Bound::Given(first.clone()),
         };
         self.names.insert(name.to_owned(), bound);
+    }
+
+    /// Does a pattern stand for that name, be it through other names?
+    fn leads_to(&self, pattern: &Pattern, name: &str, seen: &mut BTreeSet<String>) -> bool {
+        let mut named = Vec::new();
+        walk(pattern, &mut |p| match &p.shape {
+            Shape::Name(path) => named.push(path.name.clone()),
+            Shape::Text(pieces) => named.extend(pieces.iter().filter_map(|piece| match piece {
+                Piece::Name(path) => Some(path.name.clone()),
+                Piece::Plain(_) => None,
+            })),
+            _ => {}
+        });
+        named.into_iter().any(|n| {
+            n == name
+                || seen.insert(n.clone())
+                    && matches!(self.names.get(&n), Some(Bound::Given(given)) if self.leads_to(given, name, seen))
+        })
     }
 
     /// Binds a carried name to what is at its place now, or to its absence.

@@ -3,7 +3,7 @@
 //! It is the same automaton in every seat. A step is found by who, kind, method and correlation; everything else in it is
 //! asserted. Where it stands is a flat table of node states; its frontier says which acts can come next.
 
-use super::binding::Bindings;
+use super::binding::{Bindings, HOST};
 use super::model::{Act, Verb};
 use super::pattern::Path;
 use super::plan::{Kind as NodeKind, NodeId, Plan};
@@ -47,6 +47,8 @@ pub(super) struct Taken {
     pub(super) raw: Option<Bytes>,
     pub(super) stream: Option<StreamId>,
     pub(super) trip: Option<u32>,
+    /// The id of the last event that came on its stream before it.
+    pub(super) event_before: Option<String>,
 }
 
 /// The state of a node.
@@ -83,6 +85,8 @@ pub(super) struct TripState {
     pub(super) response_headers: Vec<(String, String)>,
     pub(super) response_body: Option<Value>,
     pub(super) last_id: Option<String>,
+    /// The one before that.
+    pub(super) id_before: Option<String>,
     pub(super) retry: Option<u64>,
     /// Which of several clients of ours began it; `None` for the first.
     pub(super) client: Option<String>,
@@ -101,10 +105,29 @@ pub(super) struct Occurrence {
 
 #[derive(Debug, Clone)]
 pub(super) enum What {
-    Said { message: Box<Message>, stream: StreamId, trip: Option<u32>, request: Option<u32> },
-    Asked { trip: u32, method: String, resuming: bool },
-    Responded { trip: u32, status: u16, with_content: bool },
-    Closed { stream: StreamId, trip: Option<u32> },
+    Said {
+        message: Box<Message>,
+        stream: StreamId,
+        trip: Option<u32>,
+        /// The event of the request that it answers.
+        request: Option<u32>,
+        /// Did it come with an event id of its own?
+        with_id: bool,
+    },
+    Asked {
+        trip: u32,
+        method: String,
+        resuming: bool,
+    },
+    Responded {
+        trip: u32,
+        status: u16,
+        with_content: bool,
+    },
+    Closed {
+        stream: StreamId,
+        trip: Option<u32>,
+    },
 }
 
 /// One play (or one reading) of one scenario.
@@ -127,6 +150,8 @@ pub struct Exchange {
     pub(super) scripted: BTreeMap<Option<String>, u32>,
     pub(super) choices: Vec<u8>,
     pub(super) kept: Vec<Occurrence>,
+    /// Of what is kept, the events that a whole turn of a loop of ours has passed since: they are answered before their step.
+    pub(super) passed_by: Vec<u32>,
     pub(super) streams: HashMap<StreamId, StreamState>,
     pub(super) trips: HashMap<u32, TripState>,
     /// By client, sender and id.
@@ -163,6 +188,7 @@ impl Exchange {
             scripted: BTreeMap::new(),
             choices: choices.to_vec(),
             kept: Vec::new(),
+            passed_by: Vec::new(),
             streams: HashMap::new(),
             trips: HashMap::new(),
             requests: HashMap::new(),
@@ -269,6 +295,11 @@ impl Exchange {
                 let trip = self.trips.entry(*round_trip).or_default();
                 trip.client.clone_from(client);
                 trip.request_headers.clone_from(headers);
+                if !self.env.knows(HOST)
+                    && let Some((_, host)) = headers.iter().find(|(n, _)| n.eq_ignore_ascii_case("host"))
+                {
+                    self.env.bind(HOST, host.as_str().into());
+                }
                 let resuming = headers.iter().any(|(n, _)| n.eq_ignore_ascii_case("last-event-id"));
                 said(client.clone(), Party::Client, What::Asked { trip: *round_trip, method: method.clone(), resuming })
             }
@@ -305,7 +336,17 @@ impl Exchange {
                     true => message.id().and_then(|id| self.request_event(client.as_deref(), from.other(), id)),
                     false => None,
                 };
-                said(client, *from, What::Said { message: Box::new(message), stream: *stream, trip, request })
+                said(
+                    client,
+                    *from,
+                    What::Said {
+                        message: Box::new(message),
+                        stream: *stream,
+                        trip,
+                        request,
+                        with_id: event_id.is_some(),
+                    },
+                )
             }
             Body::End { reason } => {
                 self.finish(reason, at);
@@ -328,7 +369,7 @@ impl Exchange {
     fn greet(&mut self, client: Option<String>, at: Duration) {
         self.greeted.insert(client);
         let parties = &self.plan.scenario.parties;
-        self.ready = self.greeted.contains(&None) && parties.iter().all(|p| self.greeted.contains(&Some(p.clone())));
+        self.ready |= self.greeted.contains(&None) && parties.iter().all(|p| self.greeted.contains(&Some(p.clone())));
         self.progress_at = at;
     }
 
@@ -336,7 +377,7 @@ impl Exchange {
         let Some(trip) = self.streams.get(&stream).and_then(|s| s.trip) else { return };
         let trip = self.trips.entry(trip).or_default();
         if let Some(id) = event_id {
-            trip.last_id = Some(id.to_owned());
+            trip.id_before = trip.last_id.replace(id.to_owned());
         }
         trip.retry = retry.or(trip.retry);
     }
@@ -456,14 +497,23 @@ impl Exchange {
         let NodeKind::Act(act, target) = &node.kind else { return };
         self.commit(id);
         let mismatches = self.assert(act, *target, occurrence);
-        let mut taken =
-            Taken { event: occurrence.event, at: occurrence.at, id: None, raw: None, stream: None, trip: None };
+        let mut taken = Taken {
+            event: occurrence.event,
+            at: occurrence.at,
+            id: None,
+            raw: None,
+            stream: None,
+            trip: None,
+            event_before: None,
+        };
         match &occurrence.what {
-            What::Said { message, stream, trip, .. } => {
+            What::Said { message, stream, trip, with_id, .. } => {
                 taken.id = message.id().cloned();
                 taken.raw = matches!(act.verb, Verb::Sends { .. }).then(|| message.raw().clone());
                 taken.stream = Some(*stream);
                 taken.trip = *trip;
+                let trip = trip.and_then(|trip| self.trips.get(&trip));
+                taken.event_before = trip.and_then(|t| if *with_id { t.id_before.clone() } else { t.last_id.clone() });
             }
             What::Asked { trip, .. } | What::Responded { trip, .. } => taken.trip = Some(*trip),
             What::Closed { stream, trip } => {

@@ -4,11 +4,12 @@
 
 use super::exchange::{Exchange, Patience};
 use super::plan::Plan;
+use super::play::{Parcel, Ruling};
 use super::walk::Ending;
 use crate::spec::Revision;
 use crate::trace::Transport;
 use crate::trace::event::{Body, Closing, EndReason, Event, StreamId, StreamKind, Text};
-use crate::wire::Party;
+use crate::wire::{Message, Party};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -281,6 +282,35 @@ fn a_question_before_its_time_is_another_legal_course() {
     assert!(walk.other_way.is_some());
 }
 
+/// The answer to the question waits for its step; but a server that stays in the loop until it is answered must not wait for
+/// ever.
+#[test]
+fn a_question_that_comes_during_the_loop_is_answered_when_the_loop_goes_on() {
+    let mut line = Line::of(SEED, Some(Party::Client));
+    line.create();
+    line.client(json!({ "jsonrpc": "2.0", "id": 2, "method": "tasks/get", "params": { "taskId": "t" } }));
+    line.ask();
+    let bare = json!({ "jsonrpc": "2.0", "id": "q", "result": { "action": "accept", "content": { "confirm": true } } });
+    let bare = Message::of(&bare);
+    assert_eq!(line.exchange.propose(&bare, None), Ruling::Hold);
+    // this may have been written before the question was
+    line.server(json!({ "jsonrpc": "2.0", "id": 2, "result": { "taskId": "t", "status": "working" } }));
+    assert_eq!(line.exchange.propose(&bare, None), Ruling::Hold);
+    line.poll(3, "working");
+    let Ruling::Send(sending) = line.exchange.propose(&bare, None) else { panic!("it still waits") };
+    let Parcel::Message { message, .. } = sending.what else { panic!("{sending:?}") };
+    assert_eq!(message["result"]["_meta"], honest_meta(), "the file's literals are laid over it");
+    line.client(message);
+    line.poll(4, "completed");
+    line.fetch();
+    line.finish();
+    line.end(EndReason::Finished);
+    let walk = line.exchange.walk();
+    assert_eq!(walk.ending, Ending::Complete, "{walk:#?}");
+    assert_eq!(walk.deviations, []);
+    assert!(walk.other_way.is_some());
+}
+
 #[test]
 fn what_stands_in_a_window_must_not_come() {
     for (answered, violations) in [(false, 0), (true, 1)] {
@@ -347,4 +377,26 @@ fn a_branch_that_is_not_taken_is_not_driven() {
     assert_eq!(steps(Some(Party::Client), &[1]), ["list", "call"]);
     assert_eq!(steps(Some(Party::Server), &[0]), ["list", "call"]);
     assert_eq!(steps(None, &[]), ["list", "call"]);
+}
+
+#[test]
+fn a_name_that_is_carried_on_under_itself_waits_for_what_binds_it() {
+    let text = "title: Page by page\nrevisions: \"2025-11-25\"\nexchange:\n  \
+        - client requests: tools/list\n    as: first\n  \
+        - server answers: first\n    result: { nextCursor: $next }\n  \
+        - loop:\n      - client requests: tools/list\n        params: { cursor: $next }\n      \
+        - server answers: tools/list\n        result: { nextCursor: $next }\n    \
+        carry: { $next: $next }\n    while: { result: { nextCursor: <string> } }\n    at most: 9\n    \
+        proves: [pagination.walk-terminates]\n";
+    let loaded = super::files::load([("area/pages.yaml", text.as_bytes().to_vec())]);
+    assert!(!loaded.broken(), "{:?}", loaded.diagnostics);
+    let plan = Arc::new(Plan::new(Arc::new(loaded.scenarios[0].clone()), Transport::Stdio));
+    let client = Some(Party::Client);
+    let exchange = Exchange::new(plan, &serde_json::Map::new(), client, &[], Revision::DEFAULT, Patience::default());
+    let mut line = Line { exchange, fresh: serde_json::Map::new(), seq: 0, at: 0 };
+    line.client(json!({ "jsonrpc": "2.0", "method": "notifications/initialized" }));
+    line.client(json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/list" }));
+    // it names no cursor at all: what would be sent next cannot be filled, and that is said
+    line.server(json!({ "jsonrpc": "2.0", "id": 1, "error": { "code": -32603, "message": "no" } }));
+    assert!(matches!(line.exchange.due(), super::play::Due::Fault { .. }), "{:?}", line.exchange.due());
 }

@@ -91,6 +91,7 @@ impl Table<'_> {
             .map(|need| {
                 let what = match &need.what {
                     Needed::Capability(path) => format!("the capability {path}"),
+                    Needed::Lack(path) => format!("no capability {path}"),
                     Needed::Tool(p) => format!("the tool {}", self.resolved(p)),
                     Needed::Prompt(p) => format!("the prompt {}", self.resolved(p)),
                     Needed::Resource(p) => format!("the resource {}", self.resolved(p)),
@@ -281,6 +282,10 @@ impl Table<'_> {
         notes.extend(act.http.iter().flat_map(spelling::http).map(|line| format!("http {line}")));
         if let Some(over) = &act.over {
             notes.push(format!("over the stream of {over}"));
+        }
+        if let Some(losing) = &act.losing {
+            notes
+                .push(format!("as if {losing} had not come: it is not answered, and is still to come for who resumes"));
         }
         if let Some(wait) = &act.not_before {
             notes.push(format!("not before {}", spelling::wait(wait)));

@@ -34,6 +34,12 @@ impl Exchange {
             (Verb::Sends { bytes }, What::Said { message, .. }) => {
                 self.env.clone().bytes(bytes).is_ok_and(|b| b == message.raw().as_ref())
             }
+            // over HTTP an error without an id belongs to the round trip in which it came
+            (Verb::Answers { .. }, What::Said { message, trip, .. })
+                if http && message.id().is_none() && target.is_some_and(|t| t.trip != *trip) =>
+            {
+                false
+            }
             (_, What::Said { message, request, .. }) => self.fits_message(act, target, message, *request),
             (Verb::Accepts { .. }, What::Responded { trip, status, with_content }) => {
                 target.is_some_and(|t| t.trip == Some(*trip))

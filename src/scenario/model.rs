@@ -48,7 +48,19 @@ pub struct Opening {
     pub result: Option<Pattern>,
 }
 
-/// Something that a party must offer.
+impl Scenario {
+    /// The capabilities that the server must not declare, by dotted path.
+    #[must_use]
+    pub fn lacking(&self) -> Vec<String> {
+        let lacks = |need: &Need| match &need.what {
+            Needed::Lack(path) => Some(path.clone()),
+            _ => None,
+        };
+        self.needs.iter().filter_map(lacks).collect()
+    }
+}
+
+/// Something that a party must offer, or must not.
 #[derive(Debug, Clone)]
 pub struct Need {
     /// Who.
@@ -64,6 +76,8 @@ pub struct Need {
 pub enum Needed {
     /// A capability by its dotted path, such as `tasks.requests.tools.call`.
     Capability(String),
+    /// That a capability is not declared, by its dotted path.
+    Lack(String),
     /// A tool, by a literal name or a `$name`.
     Tool(Pattern),
     /// A prompt, likewise.
@@ -327,6 +341,8 @@ pub struct Act {
     pub http: Option<Http>,
     /// The label of the request or listening stream over which it must come.
     pub over: Option<String>,
+    /// For `drops`: the label of a message of the other party on that connection that counts as lost with it.
+    pub losing: Option<String>,
     /// Not before this has passed since the step before (`$retry`).
     pub not_before: Option<Wait>,
     /// The requirements it breaks on purpose.

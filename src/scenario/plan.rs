@@ -89,6 +89,23 @@ impl Plan {
         self.acts().any(Act::greets)
     }
 
+    /// Does a client open event streams in the course?
+    #[must_use]
+    pub fn listens(&self) -> bool {
+        self.acts().any(|act| matches!(act.verb, Verb::Opens { .. }))
+    }
+
+    /// Is the step a window, or something that must not be seen in one?
+    #[must_use]
+    pub fn is_window(&self, step: &str) -> bool {
+        self.nodes.iter().enumerate().filter(|(_, node)| node.name == step).any(|(id, node)| {
+            matches!(node.kind, Kind::During(..))
+                || node.parent.is_some_and(
+                    |parent| matches!(&self.nodes[parent].kind, Kind::During(_, never) if never.contains(&id)),
+                )
+        })
+    }
+
     /// The requirements that some step claims to show, with the step's name.
     pub fn claims(&self) -> impl Iterator<Item = (&str, &Proof)> {
         self.nodes.iter().flat_map(|n| n.proves.iter().map(move |p| (n.name.as_str(), p)))

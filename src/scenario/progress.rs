@@ -1,7 +1,7 @@
 //! How the automaton moves on: what a step completes, turns of loops, what is passed, what was kept.
 
 use super::exchange::{Exchange, NodeState, Occurrence, What, in_words};
-use super::model::Payload;
+use super::model::{Payload, Verb};
 use super::plan::{Kind as NodeKind, NodeId};
 use super::walk::{Deviation, Ending, Shown, Unreached};
 use crate::spec::methods;
@@ -232,7 +232,12 @@ impl Exchange {
                     self.states[id].done = true;
                     return true;
                 }
-                _ => false,
+                _ => {
+                    if let Some(occurrence) = occurrence {
+                        self.pass_by(id, occurrence);
+                    }
+                    false
+                }
             },
             None => fits(self, &l.while_) == Some(false),
         };
@@ -260,6 +265,17 @@ impl Exchange {
         }
         self.reset(*body);
         false
+    }
+
+    /// A loop takes another turn. What the other party asked before this one was begun (known only where we began it), and what a
+    /// later step answers, may be what it waits for: if that waited for the loop to end, the two would wait for each other.
+    fn pass_by(&mut self, id: NodeId, last: &Occurrence) {
+        let begun = self.ours.filter(|ours| *ours != last.from).and_then(|ours| self.last_of(id, ours));
+        if let Some(begun) = begun {
+            let same = |kept: &&Occurrence| kept.from == last.from && kept.client == last.client;
+            let early = self.kept.iter().filter(same).filter(|kept| kept.event < begun);
+            self.passed_by = early.map(|kept| kept.event).collect();
+        }
     }
 
     /// Makes a block ready for another turn.
@@ -307,7 +323,7 @@ impl Exchange {
                 return;
             }
             self.stamp();
-            if self.check_needs() {
+            if self.check_needs() || self.give_up_resuming() {
                 continue;
             }
             let frontier = self.frontier();
@@ -355,6 +371,36 @@ impl Exchange {
             return true;
         }
         false
+    }
+
+    /// Passes over a client that would come back for a stream of which it has no event id; true if it did.
+    fn give_up_resuming(&mut self) -> bool {
+        let plan = Arc::clone(&self.plan);
+        let hopeless = (0..plan.nodes.len()).find(|id| match &plan.nodes[*id].kind {
+            NodeKind::Act(act, target) => {
+                matches!(act.verb, Verb::Resumes { .. })
+                    && self.ready
+                    && !self.states[*id].done
+                    && self.due_now(*id)
+                    && self.is_ahead(*id)
+                    && target.is_some_and(|t| self.taken[t].is_some() && self.was_dropped(t))
+                    && !self.can_resume(*target)
+            }
+            _ => false,
+        });
+        let Some(id) = hopeless else { return false };
+        self.states[id].done = true;
+        self.unreach(id, "no event with an id had come by which the stream could be resumed");
+        self.complete_upwards(id, None);
+        true
+    }
+
+    /// Did a step drop the connection of that act?
+    fn was_dropped(&self, act: NodeId) -> bool {
+        (0..self.plan.nodes.len()).any(|n| {
+            self.states[n].done
+                && self.act(n).is_some_and(|(a, t)| matches!(a.verb, Verb::Drops { .. }) && t == Some(act))
+        })
     }
 
     /// Is everything before a node in its sequence done, and are the blocks around it entered?

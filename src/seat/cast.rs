@@ -21,12 +21,14 @@ pub fn application(play: &Play) -> Application {
         if let Doing::WhenAsked { step } = &action.what {
             application.answers.after = action.after.unwrap_or_default();
             let asked = plan.act(step);
-            if let Some(result) = plan.answer_to(step).and_then(|p| p.result.as_ref())
-                && let Ok(Some(result)) = env.fill(result, None)
-            {
+            if let Some(result) = plan.answer_to(step).and_then(|p| p.result.as_ref()) {
+                let result = known(result, &mut env);
                 match asked.map(|a| &a.verb) {
                     Some(Verb::Requests { method }) if method == "sampling/createMessage" => {
-                        application.answers.sampling = result;
+                        // what the file leaves open the client says as ever
+                        for (name, value) in result.as_object().into_iter().flatten() {
+                            application.answers.sampling[name] = value.clone();
+                        }
                     }
                     _ => application.answers.elicitation.extend(elicited(&result)),
                 }
@@ -129,11 +131,22 @@ fn known(pattern: &Pattern, env: &mut Bindings) -> Value {
     object
 }
 
-/// How many entries of a list the reference server gives at once: few where the application walks a list to its end, so that
-/// there is something to walk; otherwise all.
+/// How many entries of a list the reference server gives at once: few where the application walks a list to its end, or a
+/// step names a cursor, so that there is something to walk; otherwise all.
 #[must_use]
 pub fn page_size(plan: &Plan) -> Option<usize> {
-    plan.actions().any(|action| matches!(action.what, Doing::ListEverything { .. })).then_some(2)
+    let walks = plan.actions().any(|action| matches!(action.what, Doing::ListEverything { .. }));
+    let turns = || plan.acts().filter_map(|act| act.payload.params.as_ref()).any(names_cursor);
+    (walks || turns()).then_some(2)
+}
+
+fn names_cursor(params: &Pattern) -> bool {
+    match &params.shape {
+        Shape::Object(members) => {
+            members.iter().any(|m| matches!(&m.name.shape, Shape::Literal(name) if name.as_str() == Some("cursor")))
+        }
+        _ => false,
+    }
 }
 
 /// The tools that a scenario needs of its server, by name.

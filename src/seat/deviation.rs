@@ -1,7 +1,7 @@
 //! A declared fault in a party that is alive: what it sends in place of what it meant to send, session by session, and where
 //! it says so.
 
-use crate::fault::{Context, Fault};
+use crate::fault::{Context, Fault, Request};
 use crate::reference::{Proposal, Route, SessionKey};
 use crate::trace::event::Body;
 use crate::transport::{Feed, Order, SendOrder};
@@ -36,7 +36,7 @@ pub struct Deviation {
 struct Session {
     fault: Fault,
     /// The requests of the other party that are not answered, oldest first.
-    open: Vec<(Id, String)>,
+    open: Vec<Request>,
 }
 
 impl Deviation {
@@ -52,9 +52,9 @@ impl Deviation {
     }
 
     /// The other party asked for something.
-    pub(super) fn asked(&mut self, key: SessionKey, id: &Id, method: &str) {
+    pub(super) fn asked(&mut self, key: SessionKey, request: Request) {
         let open = &mut self.session(key).open;
-        open.push((id.clone(), method.to_owned()));
+        open.push(request);
         if open.len() > MOST_OPEN {
             open.remove(0);
         }
@@ -70,12 +70,12 @@ impl Deviation {
         let name = self.fault.name.clone();
         let session = self.session(proposal.session);
         let answered = match &proposal.route {
-            Route::Answer(id) => session.open.iter().position(|(open, _)| open == id),
+            Route::Answer(id) => session.open.iter().position(|open| open.id == *id),
             _ => None,
         };
-        let method = answered.and_then(|i| session.open.get(i)).map(|(_, method)| method.as_str());
-        let sent =
-            session.fault.apply(&proposal.message, Context { method, open: &session.open, ..Context::default() });
+        let answers = answered.and_then(|i| session.open.get(i));
+        let context = Context { answers, open: &session.open, ..Context::default() };
+        let sent = session.fault.apply(&proposal.message, context);
         let mut told: Vec<String> = sent
             .iter()
             .filter(|out| out.changed)
@@ -84,15 +84,28 @@ impl Deviation {
         if sent.is_empty() {
             told.push(format!("fault {name}: kept back {}", proposal.message));
         }
-        let orders = sent.into_iter().filter_map(|out| {
-            // an answer that a fault puts in goes where the answer to its request goes
-            let frame = Bytes::from(out.what.frame()?);
-            let read = Message::read(frame.clone(), &Limits::default());
-            let route = match (read.is_answer(), read.id()) {
-                (true, Some(id)) if session.open.iter().any(|(open, _)| open == id) => Route::Answer(id.clone()),
-                _ => proposal.route.clone(),
+        let frames: Vec<(Duration, Bytes)> =
+            sent.iter().filter_map(|out| Some((out.delay, Bytes::from(out.what.frame()?)))).collect();
+        let is_open = |id: &Id| session.open.iter().any(|open| open.id == *id);
+        let read = |frame: &Bytes| Message::read(frame.clone(), &Limits::default());
+        let answers = |frame: &Bytes| {
+            let read = read(frame);
+            read.id().filter(|id| read.is_answer() && is_open(id)).cloned()
+        };
+        // what became of an answer goes where it would have gone, whatever it is now
+        let own = match &proposal.route {
+            Route::Answer(id) => frames.iter().position(|(_, frame)| answers(frame).as_ref() == Some(id)),
+            _ => None,
+        };
+        let own = own.or_else(|| frames.iter().rposition(|(_, frame)| answers(frame).is_none()));
+        let orders = frames.iter().enumerate().map(|(i, (delay, frame))| {
+            let route = match (answers(frame), &proposal.route) {
+                // an answer that a fault puts in goes where the answer to its request goes
+                (Some(id), _) => Route::Answer(id),
+                (None, Route::Answer(id)) if own != Some(i) => Route::Related(id.clone()),
+                (None, route) => route.clone(),
             };
-            Some((out.delay, Order::Send(SendOrder::new(proposal.session, route, frame))))
+            (*delay, Order::Send(SendOrder::new(proposal.session, route, frame.clone())))
         });
         let orders = orders.collect();
         if let Some(i) = answered {

@@ -67,7 +67,10 @@ impl Gate {
             Body::Message { stream, from: Party::Client, text, .. } if self.applies => {
                 let Some(trip) = self.trips.get(stream).copied() else { return Noted::Nothing };
                 match Message::read(Bytes::from(text.bytes()), &Limits::default()).method() {
-                    Some("initialize") => self.initialize = Some(trip),
+                    // a later one is another session, and says nothing of whether there is a server
+                    Some("initialize") => {
+                        self.initialize.get_or_insert(trip);
+                    }
                     Some("notifications/initialized") => self.unaccepted = Some((trip, now + ACCEPTANCE)),
                     _ => {}
                 }

@@ -4,12 +4,12 @@ use super::answers::Answers;
 use super::deviation::{Deviation, order};
 use super::gate::Gate;
 use super::own::raised;
+use crate::fault::Request;
 use crate::reference::{Effect, Engine, Proposal, SessionKey};
 use crate::trace::Transport;
 use crate::trace::event::Body;
 use crate::transport::{Feed, Link, LinkEvent, LinkWhat, Order};
 use crate::wire::json::Limits;
-use crate::wire::message::Kind;
 use crate::wire::{Message, Party};
 use bytes::Bytes;
 use std::collections::VecDeque;
@@ -160,8 +160,8 @@ impl Host {
             {
                 more.extend(link.order(Order::Version { session, version: version.to_owned() }));
             }
-            if let (Kind::Request { id, method }, Some(deviation)) = (message.kind(), &mut self.deviation) {
-                deviation.asked(session, id, method);
+            if let (Some(request), Some(deviation)) = (Request::of(&message), &mut self.deviation) {
+                deviation.asked(session, request);
             }
             self.engine.receive(now, session, &message);
         }

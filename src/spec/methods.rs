@@ -434,6 +434,20 @@ pub fn declared(capabilities: &Value, path: &str) -> bool {
     at(capabilities, path).is_some_and(|value| matches!(value, Value::Bool(true) | Value::Object(_)))
 }
 
+/// Takes the feature at a dotted path out of some capabilities, with all below it.
+pub fn undeclare(capabilities: &mut Value, path: &str) {
+    let Some(object) = capabilities.as_object_mut() else { return };
+    if object.shift_remove(path).is_some() {
+        return;
+    }
+    for (dot, _) in path.match_indices('.') {
+        let (Some(parent), Some(rest)) = (path.get(..dot), path.get(dot + 1..)) else { continue };
+        if let Some(child) = object.get_mut(parent) {
+            undeclare(child, rest);
+        }
+    }
+}
+
 fn at<'a>(value: &'a Value, path: &str) -> Option<&'a Value> {
     let object = value.as_object()?;
     if let Some(found) = object.get(path) {
@@ -453,11 +467,10 @@ pub fn asks_for_task(params: &Value) -> bool {
 pub const LONGEST_PACE: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// How long the receiver of a task asks its requestor to wait between polls: `pollInterval` (2025-11-25) or
-/// `pollIntervalMs` (extension) of a Task, or of the task in a CreateTaskResult, in milliseconds. `None` if it does not say,
-/// or says something that is no number from 0 up. At most [`LONGEST_PACE`].
+/// `pollIntervalMs` (extension) of a Task, in milliseconds. `None` if it does not say, or says something that is no number
+/// from 0 up. At most [`LONGEST_PACE`].
 #[must_use]
-pub fn pace(result: &Value) -> Option<Duration> {
-    let task = result.get("task").filter(|task| task.is_object()).unwrap_or(result);
+pub fn pace(task: &Value) -> Option<Duration> {
     let value = task.get("pollInterval").or_else(|| task.get("pollIntervalMs"))?;
     let milliseconds = value.as_f64().filter(|n| *n >= 0.0)?;
     let longest = LONGEST_PACE.as_secs_f64();
@@ -536,6 +549,13 @@ mod tests {
             assert!(!declared(&capabilities, path), "{path}");
         }
         assert!(!declared(&json!([1]), "tools"));
+        for path in ["resources.subscribe", "tasks.requests.tools.call", "tasks", EXTENSION] {
+            let mut fewer = capabilities.clone();
+            undeclare(&mut fewer, path);
+            assert!(!declared(&fewer, path), "{path}");
+            assert!(declared(&fewer, "tools"));
+            assert_eq!(declared(&fewer, "tasks.list"), path != "tasks");
+        }
         assert!(tasks_extension(&capabilities).is_some());
     }
 
@@ -543,11 +563,11 @@ mod tests {
     fn the_pace_is_read_from_both_shapes_and_bounded() {
         let ms = Duration::from_millis;
         assert_eq!(pace(&json!({ "taskId": "t", "pollInterval": 250 })), Some(ms(250)));
-        assert_eq!(pace(&json!({ "task": { "pollInterval": 1.5 } })), Some(Duration::from_micros(1500)));
+        assert_eq!(pace(&json!({ "pollInterval": 1.5 })), Some(Duration::from_micros(1500)));
         assert_eq!(pace(&json!({ "pollIntervalMs": 0 })), Some(ms(0)));
         assert_eq!(pace(&json!({ "pollInterval": -1 })), None);
         assert_eq!(pace(&json!({ "pollInterval": "soon" })), None);
-        assert_eq!(pace(&json!({ "task": {} })), None);
+        assert_eq!(pace(&json!({ "task": { "pollInterval": 250 } })), None, "making tasks is not polling them");
         assert_eq!(pace(&json!(null)), None);
         assert_eq!(pace(&json!({ "pollInterval": 1e300 })), Some(LONGEST_PACE));
     }

@@ -95,7 +95,12 @@ fn union(
     depth: usize,
 ) {
     let base = error.instance_path().as_str();
-    let meant = branches.iter().filter(|branch| !ruled_out(branch, base, depth)).min_by_key(|branch| branch.len());
+    // of branches with equally many errors the one whose members are there, however wrong
+    let missing = |branch: &&Vec<ValidationError<'static>>| {
+        branch.iter().filter(|e| matches!(e.kind(), Kind::Required { .. })).count()
+    };
+    let possible = branches.iter().filter(|branch| !ruled_out(branch, base, depth));
+    let meant = possible.min_by_key(|branch| (branch.len(), missing(branch)));
     if let Some(branch) = meant {
         for error in branch {
             collect(error, into, depth);

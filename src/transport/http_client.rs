@@ -303,6 +303,11 @@ impl HttpClient {
         }
     }
 
+    /// Opens event streams with GET only when it is ordered to.
+    pub fn listens_when_told(&mut self) {
+        self.habits.listens = false;
+    }
+
     /// See [`super::Link::next`].
     pub async fn next(&mut self) -> Option<LinkEvent> {
         loop {

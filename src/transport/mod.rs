@@ -246,6 +246,13 @@ impl Link {
         matches!(self, Link::HttpClient(link) if link.session_id(session).is_some())
     }
 
+    /// Has a client over HTTP open event streams with GET only when it is ordered to. Of no effect elsewhere.
+    pub fn listens_when_told(&mut self) {
+        if let Link::HttpClient(link) = self {
+            link.listens_when_told();
+        }
+    }
+
     /// Does something, and says what is to be recorded of it. Returns at once. Must be called on a tokio runtime.
     pub fn order(&mut self, order: Order) -> Vec<LinkEvent> {
         match self {

@@ -236,6 +236,7 @@ impl Monitor for Answered {
                 || refused(scene, said)
                 || awaits_return(scene.c, said)
                 || broadcast(scene.c, index).is_some()
+                || scene.c.may_be_lost(said)
                 || waits(scene, said)
                 || garbled(scene, index, said)
                 || !had_the_chance(scene, index, said);

@@ -1,15 +1,21 @@
 //! The monitors, one file per area of the specification (tasks has several).
 
 pub mod base;
+mod content;
+pub mod elicitation;
 pub mod lifecycle;
 pub mod meta;
+pub mod prompts;
+pub mod resources;
 pub mod tasks;
+pub mod tools;
 pub mod transport;
 
 use super::evidence::Evidence;
 use super::frames;
 use super::monitor::{Monitor, Notes, Scene};
 use super::schema_check::{SchemaCheck, violations};
+use super::shapes::Shapes;
 use crate::conversation::Conversation;
 use crate::trace::Header;
 
@@ -18,11 +24,18 @@ use crate::trace::Header;
 pub fn all() -> Vec<Box<dyn Monitor>> {
     let mut all: Vec<Box<dyn Monitor>> = vec![
         Box::new(SchemaCheck),
+        Box::new(Shapes),
         Box::new(base::Envelope::default()),
         Box::new(base::Answered),
         Box::new(meta::Meta),
         Box::new(lifecycle::Opening),
         Box::new(lifecycle::Capabilities),
+        Box::new(lifecycle::Shutdown),
+        Box::new(tools::Listing::default()),
+        Box::new(tools::Results::default()),
+        Box::new(resources::Resources),
+        Box::new(prompts::Prompts),
+        Box::new(elicitation::Elicitation::default()),
     ];
     all.extend(tasks::all());
     all.extend(transport::all());
@@ -69,5 +82,7 @@ pub fn run(c: &Conversation, header: &Header) -> Vec<Evidence> {
 
 #[cfg(test)]
 mod stored;
+#[cfg(test)]
+mod stored_features;
 #[cfg(test)]
 mod tests;

@@ -9,7 +9,9 @@ use crate::trace::{Body, EndReason, Seat, StreamKind, Trace, Transport};
 use crate::wire::Party;
 use serde_json::{Value, json};
 
-pub(super) const NAMES: [&str; 12] = [
+use super::stored_features as features;
+
+pub(super) const NAMES: [&str; 16] = [
     "tour",
     "tour-over-http",
     "refusals",
@@ -17,6 +19,10 @@ pub(super) const NAMES: [&str; 12] = [
     "unlisted",
     "http",
     "stateless",
+    "pile",
+    "features",
+    "nothing-declared",
+    "questions",
     "streams",
     "heads",
     "renewed",
@@ -35,6 +41,10 @@ pub(super) fn trace(name: &str) -> Trace {
         "unlisted" => unlisted(),
         "http" => http(),
         "stateless" => stateless(),
+        "features" => features::features(),
+        "nothing-declared" => features::nothing_declared(),
+        "questions" => features::questions(),
+        "pile" => pile(),
         "streams" => over_http::streams(),
         "heads" => over_http::heads(),
         "renewed" => over_http::renewed(),
@@ -44,15 +54,15 @@ pub(super) fn trace(name: &str) -> Trace {
     }
 }
 
-fn request(id: Value, method: &str, params: Value) -> Value {
+pub(super) fn request(id: Value, method: &str, params: Value) -> Value {
     json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params})
 }
 
-fn result(id: Value, result: Value) -> Value {
+pub(super) fn result(id: Value, result: Value) -> Value {
     json!({"jsonrpc": "2.0", "id": id, "result": result})
 }
 
-fn error(id: Value, code: i64) -> Value {
+pub(super) fn error(id: Value, code: i64) -> Value {
     json!({"jsonrpc": "2.0", "id": id, "error": {"code": code, "message": "Not so"}})
 }
 
@@ -228,6 +238,12 @@ fn refusals() -> Trace {
     // an id that the requestor would like
     t.client(request(n(14), "tools/call", json!({"name": "both", "task": {"taskId": "mine"}})));
     t.server(result(n(14), json!({"task": task("r3", "working", 4)})));
+    // a task that is cancelled under two names
+    t.breaking(
+        request(n(19), "tasks/cancel", json!({"taskId": "r3", "_meta": meta("nobody")})),
+        "tasks.related.requestor-omits",
+    );
+    t.server(result(n(19), task("r3", "cancelled", 5)));
     // what no server can serve
     t.client(request(n(15), "does/not/exist", json!({})));
     t.server(error(n(15), -32601));
@@ -317,6 +333,59 @@ fn stateless() -> Trace {
     t.handshake(json!({}), json!({"tools": {}, "tasks": {"requests": {"tools": {"call": {}}}}}));
     t.client(request(json!(1), "tools/call", json!({"name": "both", "task": {}})));
     t.server(result(json!(1), json!({"task": task("s1", "working", 0)})));
+    t.done()
+}
+
+/// Many tasks of one tool, listed in pages and at once; and the tool called plainly before and after.
+fn pile() -> Trace {
+    let mut t = Sample::new(Seat::Observer, Transport::Stdio);
+    let mut last = 0;
+    let mut id = || {
+        last += 1;
+        json!(last)
+    };
+    t.handshake(client_capabilities(), server_capabilities());
+    let n = id();
+    t.client(request(n.clone(), "tools/list", json!({})));
+    t.server(result(n, tools()));
+    let call = |n: Value| request(n, "tools/call", json!({"name": "both", "arguments": {"of": "three"}}));
+    let n = id();
+    t.client(call(n.clone()));
+    t.server(result(n, json!({"content": content("Done")})));
+    let tasks = [
+        "3f1c9b0a6d2e4f579a41c8e0b7d215f3",
+        "d47a02e691bc4b088e631f5ac9702bde",
+        "08be5d7341fa4c6cb2d79e60f58a13c4",
+        "a96f3e1c7b5248d0a4e82d07c6f1b935",
+        "517d0c8ae2f64b3f98b1e4d2703c6fa9",
+        "ec2b4f9605d74a11b7c3508fd96ea27b",
+    ];
+    for name in tasks {
+        let n = id();
+        t.client(request(n.clone(), "tools/call", json!({"name": "both", "arguments": {"of": "three"}, "task": {}})));
+        t.server(result(n, json!({"task": task(name, "working", 1)})));
+    }
+    let n = id();
+    t.client(request(n.clone(), "tasks/result", json!({"taskId": tasks[0]})));
+    t.server(result(n, json!({"content": content("Done"), "_meta": meta(tasks[0])})));
+    let n = id();
+    t.client(call(n.clone()));
+    t.server(result(n, json!({"content": content("Done")})));
+    let done: Vec<Value> = tasks.iter().map(|name| task(name, "completed", 2)).collect();
+    let n = id();
+    t.client(request(n.clone(), "tasks/list", json!({})));
+    t.server(result(n, json!({"tasks": done[..3], "nextCursor": "c1"})));
+    let n = id();
+    t.client(request(n.clone(), "tasks/list", json!({"cursor": "c1"})));
+    t.server(result(n, json!({"tasks": done[3..]})));
+    let n = id();
+    t.client(request(n.clone(), "tasks/list", json!({})));
+    t.server(result(n, json!({"tasks": done})));
+    for (name, done) in tasks.iter().zip(&done) {
+        let n = id();
+        t.client(request(n.clone(), "tasks/get", json!({"taskId": name})));
+        t.server(result(n, done.clone()));
+    }
     t.done()
 }
 

@@ -4,7 +4,7 @@ use super::stored;
 use super::*;
 use crate::conversation::sample::Sample;
 use crate::fault::replay::{Replayed, carrier, replay};
-use crate::fault::{Fault, Part, Trigger, library};
+use crate::fault::{Fault, Part, Request, Trigger, library};
 use crate::judge::evidence::Shown;
 use crate::spec::{Catalogue, Revision};
 use crate::trace::{Body, EndReason, Event, Seat, StreamId, Trace};
@@ -48,7 +48,11 @@ fn event_of(trace: &Trace, c: &Conversation, trigger: &Trigger) -> Option<u32> {
     let mut meant = trace.events.iter().filter(|event| match (said(event), over(event)) {
         (Some(s), _) => {
             trigger.from.is_none_or(|p| p == s.from)
-                && trigger.matches(&s.message, s.method.as_deref(), &carrier(c, s.round_trip, Some(s.stream)))
+                && trigger.matches(
+                    &s.message,
+                    c.request_of(s).and_then(|s| Request::of(&s.message)).as_ref(),
+                    &carrier(c, s.round_trip, Some(s.stream)),
+                )
         }
         (None, Some((part, trip, stream))) => trigger.matches_part(part, &carrier(c, trip, stream)),
         _ => false,
@@ -262,8 +266,10 @@ fn a_batch_is_two_messages_in_the_revision_that_has_them() {
 fn a_long_trace_is_judged_in_time() {
     let mut t = Sample::stdio();
     t.handshake(json!({}), json!({"tools": {}, "tasks": {"requests": {"tools": {"call": {}}}}}));
+    // far apart, as ids should be
+    let name = |id: usize| format!("{:032x}", (id as u128 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835));
     let task = |id: usize| {
-        json!({"taskId": format!("t{id}"), "status": "working", "createdAt": "2025-11-25T10:00:00Z",
+        json!({"taskId": name(id), "status": "working", "createdAt": "2025-11-25T10:00:00Z",
             "lastUpdatedAt": "2025-11-25T10:00:00Z", "ttl": 60000})
     };
     for n in 0..400 {
@@ -271,8 +277,8 @@ fn a_long_trace_is_judged_in_time() {
         t.client(json!({"jsonrpc": "2.0", "id": 2 * n + 1, "method": "tools/call", "params": call}));
         t.server(json!({"jsonrpc": "2.0", "id": 2 * n + 1, "result": {"task": task(n)}}));
         t.server(json!({"jsonrpc": "2.0", "method": "notifications/progress",
-            "params": {"progressToken": n, "progress": 1, "_meta": {crate::conversation::RELATED_TASK: {"taskId": format!("t{n}")}}}}));
-        t.client(json!({"jsonrpc": "2.0", "id": 2 * n + 2, "method": "tasks/get", "params": {"taskId": "t0"}}));
+            "params": {"progressToken": n, "progress": 1, "_meta": {crate::conversation::RELATED_TASK: {"taskId": name(n)}}}}));
+        t.client(json!({"jsonrpc": "2.0", "id": 2 * n + 2, "method": "tasks/get", "params": {"taskId": name(0)}}));
         t.server(json!({"jsonrpc": "2.0", "id": 2 * n + 2, "result": task(0)}));
     }
     let trace = t.done();

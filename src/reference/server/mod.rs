@@ -17,7 +17,7 @@ use super::requestor::Following;
 use super::rpc::{self, Outcome};
 use super::tasks::{InMemoryTaskStore, Limits, TaskStore};
 use super::{Effect, Engine, Route, SessionKey, Surroundings};
-use crate::spec::methods::declared;
+use crate::spec::methods::{declared, undeclare};
 use crate::spec::{Era, Revision};
 use crate::wire::json::LintKind;
 use crate::wire::{Id, Kind, Message};
@@ -130,12 +130,7 @@ impl Server {
             all["tasks"] = json!({ "list": {}, "cancel": {}, "requests": { "tools": { "call": {} } } });
         }
         for path in &self.without {
-            let (parents, last) = path.rsplit_once('.').unwrap_or(("", path));
-            let pointer: String =
-                parents.split('.').filter(|name| !name.is_empty()).map(|name| format!("/{name}")).collect();
-            if let Some(Value::Object(members)) = all.pointer_mut(&pointer) {
-                members.remove(last);
-            }
+            undeclare(&mut all, path);
         }
         all
     }
@@ -286,7 +281,7 @@ impl Server {
         };
         let refused = match tool.task_support {
             TaskSupport::Forbidden if as_task.is_some() => Some("this tool cannot be called as a task"),
-            TaskSupport::Required if as_task.is_none() => Some("this tool can be called only as a task"),
+            TaskSupport::Required if declared && as_task.is_none() => Some("this tool can be called only as a task"),
             _ => None,
         };
         if let Some(reason) = refused {

@@ -1,11 +1,12 @@
 //! Names: bound before they are used, and used after they are bound.
 
-use crate::scenario::binding::walk;
+use crate::scenario::binding::{HOST, walk};
 use crate::scenario::diagnostic::{Diagnostics, closest};
 use crate::scenario::model::{Act, Needed, Payload, Scenario, Step, StepBody, Verb, Wait};
 use crate::scenario::pattern::{Path, Pattern, Piece, Shape};
 use crate::scenario::source::Span;
 use crate::spec::methods;
+use crate::trace::Transport;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Checks one scenario.
@@ -22,6 +23,9 @@ pub(super) fn check(scenario: &Scenario, found: &mut Diagnostics) {
         names.fixed(value);
     }
     names.bound.extend(scenario.given.iter().map(|(n, _)| n.clone()));
+    if scenario.transports == [Transport::Http] {
+        names.bound.insert(HOST.to_owned());
+    }
     for need in &scenario.needs {
         if let Needed::Tool(p) | Needed::Prompt(p) | Needed::Resource(p) = &need.what {
             names.fixed(p);

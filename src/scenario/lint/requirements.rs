@@ -38,7 +38,7 @@ pub(super) fn check(scenario: &Scenario, found: &mut Diagnostics) {
         }
     });
     for need in &scenario.needs {
-        if let Needed::Capability(path) = &need.what {
+        if let Needed::Capability(path) | Needed::Lack(path) = &need.what {
             capability(path, need.party, need.span, found);
         }
     }

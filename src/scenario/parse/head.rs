@@ -28,6 +28,11 @@ pub(super) fn needs(node: &Node, case: &Case, r: &mut Reader) -> Vec<Need> {
             }
         }
         if party == Party::Server {
+            for item in offers.take("lacks").map(|n| items("`lacks`", n, true, &mut r.found)).unwrap_or_default() {
+                if let Some(path) = text("a capability", item, &mut r.found) {
+                    add(Needed::Lack(path.to_owned()), item.span);
+                }
+            }
             type Make = fn(Pattern) -> Needed;
             let kinds: [(&'static str, Make); 3] =
                 [("tool", Needed::Tool), ("prompt", Needed::Prompt), ("resource", Needed::Resource)];

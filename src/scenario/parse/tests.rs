@@ -96,6 +96,7 @@ fn further_clients_an_opening_and_readiness_for_any_question() {
     let text = r#"
 title: Two clients see their own tasks only
 revisions: "2025-11-25"
+transports: http
 parties: [second client]
 opening: { initialize: { params: { capabilities: { roots: {} } }, result: { capabilities: <object> } } }
 drive:
@@ -120,6 +121,16 @@ exchange:
     assert_eq!(spelling::pattern(&opening.params.unwrap()), "{ capabilities: { roots: {} } }");
     assert!(opening.result.is_some());
     assert!(matches!(&scenario.drive[0].what, Doing::WhenAsked { step } if step.is_empty()));
+    let said = |from: &str, to: &str| {
+        let loaded = files::load([("a/b.yaml", text.replacen(from, to, 1).into_bytes())]);
+        loaded.diagnostics.iter().map(|d| (d.code, d.message.clone())).collect::<Vec<_>>()
+    };
+    let on_pipes = "a server on pipes has one client, and the file is played over stdio too".to_owned();
+    assert_eq!(said("transports: http\n", ""), [("needs-http", on_pipes)]);
+    let idle = "`third client` does nothing".to_owned();
+    assert_eq!(said("[second client]", "[second client, third client]"), [("unused-value", idle)]);
+    let strange = "`theirs` is an affair of `second client`, and not of `client`".to_owned();
+    assert_eq!(said("  - server answers: ours", "  - client drops: theirs"), [("wrong-label", strange)]);
     assert_eq!(scenario.drive[0].after, Some(std::time::Duration::from_millis(20)));
 }
 

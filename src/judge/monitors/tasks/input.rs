@@ -160,7 +160,13 @@ fn leaves(scene: &Scene<'_>, task: &Task, notes: &mut Notes<'_>) {
         task.nested.iter().all(answered) && s.message > *last
     };
     let after: Vec<&Sighting> = task.sightings.iter().filter(settled).collect();
-    if let Some(left) = after.iter().find(|s| !is(s, "input_required")) {
+    // that it has left can be seen by who asks after its own answers; that the answers came in time need not be known for that
+    let looked = |s: &&Sighting| {
+        let asked = scene.c.get(s.message).and_then(|said| said.answers);
+        let given = |q: &usize| answers(scene, *q).iter().any(|a| asked.is_some_and(|r| scene.c.sent_before(*a, r)));
+        settled(s) || s.message > *last && task.nested.iter().all(given)
+    };
+    if let Some(left) = task.sightings.iter().filter(looked).find(|s| !is(s, "input_required")) {
         notes.held(id, left.message);
         return;
     }

@@ -11,8 +11,19 @@ use std::collections::{HashMap, HashSet};
 pub struct Listing {
     /// By session and receiver: the cursors it gave, with the index of the page.
     given: HashMap<(usize, Party), HashMap<String, usize>>,
-    /// Walks under way, by session and receiver: the first request, and the ids so far, by the cursor that goes on.
-    walks: HashMap<(usize, Party, String), (usize, HashSet<String>)>,
+    /// Walks under way, by session, receiver, and the cursor that goes on.
+    walks: HashMap<(usize, Party, String), Walk>,
+}
+
+/// A walk over the pages of a list.
+#[derive(Debug, Clone)]
+struct Walk {
+    /// Its first request.
+    began: usize,
+    /// The pages that have another behind them.
+    pages: Vec<usize>,
+    /// The ids so far.
+    ids: HashSet<String>,
 }
 
 impl Monitor for Listing {
@@ -21,6 +32,7 @@ impl Monitor for Listing {
             "tasks.list.cursor-opaque",
             "tasks.list.includes-gettable",
             "tasks.list.invalid-cursor",
+            "tasks.list.next-cursor-if-more",
             "tasks.notify.known-task",
             "tasks.notify.no-related-task-meta",
         ]
@@ -73,31 +85,31 @@ impl Listing {
             return;
         }
         let listed = said.message.result().get("tasks").and_then(Value::as_array);
-        let mut ids: HashSet<String> = listed
+        let ids: HashSet<String> = listed
             .into_iter()
             .flatten()
             .filter_map(|t| t.get("taskId").and_then(Value::as_str).map(str::to_owned))
             .collect();
-        let mut first = asked;
+        let mut walk = Walk { began: asked, pages: Vec::new(), ids: HashSet::new() };
         if let Some(cursor) = cursor {
-            let Some((began, before)) = self.walks.remove(&(said.session, said.from, cursor)) else { return };
-            first = began;
-            ids.extend(before);
+            let Some(under_way) = self.walks.remove(&(said.session, said.from, cursor)) else { return };
+            walk = under_way;
         }
+        walk.ids.extend(ids);
         match said.message.result().get("nextCursor").and_then(Value::as_str) {
             Some(next) => {
                 self.given.entry(key).or_default().insert(next.to_owned(), index);
-                self.walks.insert((said.session, said.from, next.to_owned()), (first, ids));
+                walk.pages.push(index);
+                self.walks.insert((said.session, said.from, next.to_owned()), walk);
             }
-            None if declared => walked(scene, index, said, first, &ids, notes),
+            None if declared => walked(scene, index, said, &walk, notes),
             None => {}
         }
     }
 }
 
 /// A walk over all pages shows every task that was there before it and could still be got after it.
-fn walked(scene: &Scene<'_>, index: usize, said: &Said, first: usize, ids: &HashSet<String>, notes: &mut Notes<'_>) {
-    let id = "tasks.list.includes-gettable";
+fn walked(scene: &Scene<'_>, index: usize, said: &Said, walk: &Walk, notes: &mut Notes<'_>) {
     let got_after = |t: &Task| {
         t.sightings.iter().any(|s| {
             let by_same = scene.c.get(s.message).is_some_and(|m| m.session == said.session);
@@ -106,13 +118,33 @@ fn walked(scene: &Scene<'_>, index: usize, said: &Said, first: usize, ids: &Hash
     };
     let there = |t: &&Task| {
         let made = t.creations.iter().any(|c| {
-            scene.c.known_when(c.answer, first) && scene.c.get(c.answer).is_some_and(|a| a.session == said.session)
+            scene.c.known_when(c.answer, walk.began) && scene.c.get(c.answer).is_some_and(|a| a.session == said.session)
         });
         t.receiver == said.from && made && got_after(t)
     };
-    for task in scene.c.tasks.iter().filter(there) {
+    // in the order in which they came to be
+    let mut tasks: Vec<&Task> = scene.c.tasks.iter().filter(there).collect();
+    tasks.sort_by_key(|task| task.created_by());
+    let missing: Vec<&Task> = tasks.iter().copied().filter(|task| !walk.ids.contains(&task.id)).collect();
+    let cursor = "tasks.list.next-cursor-if-more";
+    let listed = |task: &&&Task| walk.ids.contains(&task.id);
+    let oldest = tasks.iter().take_while(|task| !listed(task)).count();
+    let newest = tasks.iter().rev().take_while(|task| !listed(task)).count();
+    // several, and just the oldest or the newest: the list was cut off there
+    if missing.len() > 1 && missing.len() < tasks.len() && (oldest == missing.len() || newest == missing.len()) {
+        let found = format!("none, and {} tasks that can still be got are on no page", missing.len());
+        notes.broken(cursor, index, "/result", "a `nextCursor`, because tasks are left", found);
+        return;
+    }
+    if missing.is_empty() && !tasks.is_empty() {
+        for page in &walk.pages {
+            notes.held(cursor, *page);
+        }
+    }
+    let id = "tasks.list.includes-gettable";
+    for task in tasks {
         let expected = format!("the task `{}`, which can still be got", task.id);
-        notes.either(ids.contains(&task.id), id, index, "/result/tasks", expected, "pages without it");
+        notes.either(walk.ids.contains(&task.id), id, index, "/result/tasks", expected, "pages without it");
     }
 }
 

@@ -3,11 +3,13 @@
 pub mod cancel;
 pub mod capability;
 pub mod create;
+pub mod guess;
 pub mod input;
 pub mod list;
 pub mod progress;
 pub mod related;
 pub mod result;
+pub mod same;
 pub mod status;
 pub mod time;
 pub mod tool;
@@ -23,9 +25,11 @@ pub fn all() -> Vec<Box<dyn Monitor>> {
         Box::new(capability::Capability),
         Box::new(tool::Tool::default()),
         Box::new(create::Create::default()),
+        Box::new(guess::Guess::default()),
         Box::new(status::Status),
         Box::new(time::Time),
         Box::new(result::Retrieval),
+        Box::new(same::Same::default()),
         Box::new(list::Listing::default()),
         Box::new(cancel::Cancel),
         Box::new(input::Input),

@@ -42,8 +42,11 @@ impl Monitor for Retrieval {
         let asked = request.message.params().get("taskId").and_then(Value::as_str);
         unknown(scene, index, said, method, asked, notes);
         told(scene, index, said, method, notes);
+        if said.result_of("tasks/get") || said.result_of("tasks/cancel") {
+            shown(index, said, request, asked, notes);
+        }
         if said.result_of("tasks/get") {
-            got(scene, index, said, request, asked, notes);
+            streamed(scene, index, said, notes);
         }
         if method == "tasks/result" {
             retrieved(scene, index, said, asked, notes);
@@ -104,7 +107,8 @@ fn told(scene: &Scene<'_>, index: usize, said: &Said, method: &str, notes: &mut 
     }
 }
 
-fn got(scene: &Scene<'_>, index: usize, said: &Said, request: &Said, asked: Option<&str>, notes: &mut Notes<'_>) {
+/// The task that is shown is the one that was asked for, whatever the metadata says.
+fn shown(index: usize, said: &Said, request: &Said, asked: Option<&str>, notes: &mut Notes<'_>) {
     if let (Some(asked), Some(named)) = (asked, said.message.result().get("taskId").and_then(Value::as_str)) {
         let id = "tasks.related.param-is-truth";
         if asked != named {
@@ -114,6 +118,9 @@ fn got(scene: &Scene<'_>, index: usize, said: &Said, request: &Said, asked: Opti
             notes.held(id, index);
         }
     }
+}
+
+fn streamed(scene: &Scene<'_>, index: usize, said: &Said, notes: &mut Notes<'_>) {
     if scene.header.transport == Transport::Http
         && let Some(content) =
             said.round_trip.and_then(|r| scene.c.round_trips.get(&r)).and_then(|t| t.content_type.as_deref())
@@ -148,6 +155,8 @@ fn retrieved(scene: &Scene<'_>, index: usize, said: &Said, asked: Option<&str>, 
             if gone && within_ttl(scene, task, said) {
                 let id = "tasks.result.available-when-completed";
                 notes.broken(id, index, "/error/code", expected, found).presumed();
+            } else if said.error_code() == Some(METHOD_NOT_FOUND) {
+                // that a method is not served has a rule of its own
             } else if !gone {
                 let id = "tasks.result.terminal-returns-final";
                 notes.either(said.is_result(), id, index, "/error", expected, found);
@@ -214,7 +223,7 @@ fn blocks(scene: &Scene<'_>, index: usize, said: &Said, task: &Task, request: us
             |a: &usize| scene.c.before(Point { message: index, end: End::Sent }, Point::received(*a)) == Order::Yes;
         let unanswered = question.answered_by.iter().all(late) && question.missed_by.iter().all(late);
         // asked and in this very stretch: between the request and its answer
-        *n < index && question.redelivers.is_none() && unanswered && !withdrawn
+        *n < index && question.redelivers.is_none() && unanswered && !withdrawn && !scene.c.may_be_lost(question)
     });
     if let Some(open) = open.filter(|_| !free) {
         let method = scene.c.get(open).and_then(|q| q.method.as_deref()).unwrap_or_default();

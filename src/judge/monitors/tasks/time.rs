@@ -109,11 +109,17 @@ fn number(value: Option<&Value>) -> Option<f64> {
     value.and_then(Value::as_f64).filter(|n| *n >= 0.0)
 }
 
-/// Between two polls of one task there is at least the interval that its receiver last asked for.
+/// Between two polls of one task there is at least the interval that its receiver last asked for. Who knows that the task has
+/// ended does not poll it any more, but looks.
 fn pace(scene: &Scene<'_>, task: &Task, notes: &mut Notes<'_>) {
     for pair in task.gets.windows(2) {
         let &[first, second] = pair else { continue };
         let (Some(a), Some(b)) = (scene.c.get(first), scene.c.get(second)) else { continue };
+        let over = |message: usize| scene.c.known_when(message, second);
+        let results = task.retrievals.iter().filter_map(|r| scene.c.get(*r)).flat_map(|r| &r.answered_by);
+        if task.sightings.iter().any(|s| s.is_terminal() && over(s.message)) || results.copied().any(over) {
+            continue;
+        }
         // the last that the poller surely knew, and all that it may have known since: the shortest of them counts
         let asked = |s: &Sighting| number(s.value(scene.c).and_then(|v| v.get("pollInterval")));
         let mut interval: Option<f64> = None;
@@ -151,7 +157,13 @@ fn ttl(scene: &Scene<'_>, index: usize, said: &Said, notes: &mut Notes<'_>) {
     let (Some(task), Some(request)) = (scene.c.task_of(said), scene.c.request_of(said)) else { return };
     let Some(creation) = task.creations.first() else { return };
     let (Some(asked), Some(created)) = (scene.c.get(creation.request), scene.c.get(creation.answer)) else { return };
-    let cancelled = !task.cancels.is_empty() || task.sightings.iter().any(|s| s.status.as_deref() == Some("cancelled"));
+    // a refused wish to cancel it changes nothing
+    let refused = |c: &usize| {
+        let answers = scene.c.get(*c).map_or(&[][..], |call| call.answered_by.as_slice());
+        answers.iter().any(|a| *a < index && scene.c.get(*a).is_some_and(Said::is_error))
+    };
+    let cancelled =
+        !task.cancels.iter().all(refused) || task.sightings.iter().any(|s| s.status.as_deref() == Some("cancelled"));
     let unknown = said.error_code() == Some(-32602);
     let before = task.sightings.iter().filter(|s| s.message < index);
     let ttls: Vec<Option<f64>> = before.filter_map(|s| s.value(scene.c)?.get("ttl")).map(|v| number(Some(v))).collect();

@@ -1,0 +1,217 @@
+//! Honest traces of what servers offer beside tasks: tools, resources, prompts and what goes with them.
+
+use super::stored::{error, request, result};
+use crate::conversation::sample::Sample;
+use crate::trace::{Seat, Trace, Transport};
+use serde_json::{Value, json};
+
+/// One pixel, and no sound.
+const PIXEL: &str = "iVBORw0KGgo=";
+
+fn annotated() -> Value {
+    json!({"audience": ["user", "assistant"], "priority": 0.5, "lastModified": "2025-01-12T15:00:58Z"})
+}
+
+fn tool(name: &str) -> Value {
+    json!({"name": name, "inputSchema": {"type": "object"}})
+}
+
+/// A server that offers everything, and a client that uses it.
+pub(super) fn features() -> Trace {
+    let mut t = Sample::new(Seat::Observer, Transport::Stdio);
+    t.handshake(
+        json!({}),
+        json!({"tools": {}, "resources": {"subscribe": true, "listChanged": true}, "prompts": {}, "completions": {}, "logging": {}}),
+    );
+    tools(&mut t);
+    resources(&mut t);
+    prompts(&mut t);
+    utilities(&mut t);
+    t.client(request(json!(90), "ping", json!({})));
+    t.server(result(json!(90), json!({})));
+    t.done()
+}
+
+fn tools(t: &mut Sample) {
+    let n = |id: u32| json!(id);
+    t.client(request(n(1), "tools/list", json!({})));
+    let weather = json!({"name": "weather", "inputSchema": {"type": "object"}, "outputSchema":
+        {"type": "object", "properties": {"degrees": {"type": "number"}}, "required": ["degrees"]}});
+    t.server(result(n(1), json!({"tools": [tool("plain"), weather], "nextCursor": "more"})));
+    t.client(request(n(2), "tools/list", json!({"cursor": "more"})));
+    t.server(result(n(2), json!({"tools": [tool("media_2.0-b")]})));
+    t.client(request(n(3), "tools/call", json!({"name": "plain"})));
+    t.server(result(n(3), json!({"content": [{"type": "text", "text": "Yes", "annotations": annotated()}]})));
+    t.client(request(n(4), "tools/call", json!({"name": "weather"})));
+    let structured = json!({"degrees": 21.5});
+    t.server(result(
+        n(4),
+        json!({"content": [{"type": "text", "text": "{ \"degrees\": 21.50 }"}], "structuredContent": structured}),
+    ));
+    t.client(request(n(5), "tools/call", json!({"name": "media_2.0-b"})));
+    t.server(result(
+        n(5),
+        json!({"content": [
+            {"type": "image", "data": PIXEL, "mimeType": "image/png"},
+            {"type": "audio", "data": "", "mimeType": "audio/wav"},
+            {"type": "resource", "resource": {"uri": "test://a", "text": "A", "annotations": annotated()}},
+        ]}),
+    ));
+    t.client(request(n(6), "tools/call", json!({"name": "weather"})));
+    t.server(result(n(6), json!({"content": [{"type": "text", "text": "No such place"}], "isError": true})));
+}
+
+fn resources(t: &mut Sample) {
+    let n = |id: u32| json!(id);
+    t.client(request(n(20), "resources/list", json!({})));
+    t.server(result(
+        n(20),
+        json!({"resources": [
+            {"uri": "test://a", "name": "a", "annotations": annotated()},
+            {"uri": "file:///b", "name": "b", "mimeType": "image/png"},
+        ]}),
+    ));
+    t.client(request(n(21), "resources/templates/list", json!({})));
+    t.server(result(
+        n(21),
+        json!({"resourceTemplates": [{"uriTemplate": "test://{id}/data", "name": "of one", "annotations": annotated()}]}),
+    ));
+    t.client(request(n(22), "resources/read", json!({"uri": "test://a"})));
+    t.server(result(
+        n(22),
+        json!({"contents": [{"uri": "test://a", "mimeType": "text/plain", "text": "One\n\tTwo\u{1b}[0m"}]}),
+    ));
+    t.client(request(n(23), "resources/read", json!({"uri": "file:///b"})));
+    t.server(result(n(23), json!({"contents": [{"uri": "file:///b", "mimeType": "image/png", "blob": PIXEL}]})));
+    t.client(request(n(24), "resources/subscribe", json!({"uri": "test://a"})));
+    t.server(result(n(24), json!({})));
+    t.server(json!({"jsonrpc": "2.0", "method": "notifications/resources/updated", "params": {"uri": "test://a"}}));
+    t.server(json!({"jsonrpc": "2.0", "method": "notifications/resources/updated", "params": {"uri": "test://a/b"}}));
+    t.client(request(n(25), "resources/unsubscribe", json!({"uri": "test://a"})));
+    t.server(result(n(25), json!({})));
+}
+
+fn prompts(t: &mut Sample) {
+    let n = |id: u32| json!(id);
+    t.client(request(n(40), "prompts/list", json!({})));
+    t.server(result(n(40), json!({"prompts": [{"name": "greet", "arguments": [{"name": "whom", "required": true}]}]})));
+    t.client(request(n(41), "prompts/get", json!({"name": "greet", "arguments": {"whom": "you"}})));
+    t.server(result(
+        n(41),
+        json!({"messages": [
+            {"role": "user", "content": {"type": "text", "text": "Hello"}},
+            {"role": "user", "content": {"type": "image", "data": PIXEL, "mimeType": "image/png"}},
+            {"role": "user", "content": {"type": "audio", "data": PIXEL, "mimeType": "audio/wav"}},
+            {"role": "assistant", "content": {"type": "resource",
+                "resource": {"uri": "test://a", "mimeType": "text/plain", "text": "A"}}},
+        ]}),
+    ));
+}
+
+fn utilities(t: &mut Sample) {
+    let n = |id: u32| json!(id);
+    t.client(request(
+        n(50),
+        "completion/complete",
+        json!({"ref": {"type": "ref/prompt", "name": "greet"}, "argument": {"name": "whom", "value": "y"}}),
+    ));
+    t.server(result(n(50), json!({"completion": {"values": ["you", "yourself"], "total": 2, "hasMore": false}})));
+    t.client(request(n(51), "tools/call", json!({"name": "plain", "_meta": {"progressToken": "p"}})));
+    t.server(
+        json!({"jsonrpc": "2.0", "method": "notifications/message", "params": {"level": "info", "data": "At work"}}),
+    );
+    for (progress, message) in [(0.5, "Half"), (1.0, "Whole")] {
+        t.server(json!({"jsonrpc": "2.0", "method": "notifications/progress",
+            "params": {"progressToken": "p", "progress": progress, "total": 1, "message": message}}));
+    }
+    t.server(result(n(51), json!({"content": []})));
+}
+
+/// What a server asks a client that can answer everything.
+pub(super) fn questions() -> Trace {
+    let mut t = Sample::new(Seat::Observer, Transport::Stdio);
+    let n = |id: u32| json!(id);
+    t.handshake(
+        json!({"elicitation": {"form": {}, "url": {}}, "sampling": {"tools": {}, "context": {}}}),
+        json!({"tools": {}}),
+    );
+    let form = json!({"type": "object", "required": ["name"], "properties": {
+        "name": {"type": "string", "minLength": 2, "default": "Ann"},
+        "mail": {"type": "string", "format": "email"},
+        "size": {"type": "string", "enum": ["s", "m"], "default": "m"},
+        "many": {"type": "array", "items": {"type": "string", "enum": ["a", "b"]}},
+    }});
+    let ask = |params: Value| request(n(1), "elicitation/create", params);
+    t.server(ask(json!({"mode": "form", "message": "Who are you?", "requestedSchema": form})));
+    t.client(result(n(1), json!({"action": "accept", "content": {"name": "Bob", "many": ["a"]}})));
+    t.server(request(n(2), "elicitation/create", json!({"message": "And now?", "requestedSchema": form})));
+    t.client(result(n(2), json!({"action": "cancel"})));
+    t.server(request(
+        n(3),
+        "elicitation/create",
+        json!({"mode": "url", "message": "Please sign in", "url": "https://example.com/in?of=me", "elicitationId": "e1"}),
+    ));
+    t.client(result(n(3), json!({"action": "accept"})));
+    t.server(
+        json!({"jsonrpc": "2.0", "method": "notifications/elicitation/complete", "params": {"elicitationId": "e1"}}),
+    );
+    t.client(request(n(1), "tools/call", json!({"name": "plain"})));
+    t.server(json!({"jsonrpc": "2.0", "id": 1, "error": {"code": -32042, "message": "Sign in first", "data": {"elicitations": [
+        {"mode": "url", "message": "Please sign in", "url": "https://example.com/in", "elicitationId": "e2"}]}}}));
+    t.server(
+        json!({"jsonrpc": "2.0", "method": "notifications/elicitation/complete", "params": {"elicitationId": "e2"}}),
+    );
+    sampling(&mut t);
+    t.client(request(n(2), "ping", json!({})));
+    t.server(result(n(2), json!({})));
+    t.done()
+}
+
+fn sampling(t: &mut Sample) {
+    let n = |id: u32| json!(id);
+    let text = |text: &str| json!({"type": "text", "text": text});
+    let tool = json!({"name": "weather", "inputSchema": {"type": "object"}, "outputSchema":
+        {"type": "object", "properties": {"degrees": {"type": "number"}}, "required": ["degrees"]}});
+    let asked = json!({"role": "user", "content": text("Is it warm?")});
+    let used = json!({"type": "tool_use", "id": "u1", "name": "weather", "input": {}});
+    t.server(request(
+        n(10),
+        "sampling/createMessage",
+        json!({"messages": [asked], "maxTokens": 100, "tools": [tool], "toolChoice": {"mode": "auto"},
+            "modelPreferences": {"costPriority": 0.1, "speedPriority": 1, "intelligencePriority": 0}}),
+    ));
+    t.client(result(n(10), json!({"role": "assistant", "model": "m", "content": [used], "stopReason": "toolUse"})));
+    let answered = json!({"type": "tool_result", "toolUseId": "u1", "content": [text("{\"degrees\":30}")],
+        "structuredContent": {"degrees": 30}});
+    t.server(request(
+        n(11),
+        "sampling/createMessage",
+        json!({"messages": [asked, {"role": "assistant", "content": [used]}, {"role": "user", "content": [answered]}],
+            "maxTokens": 100, "tools": [tool], "includeContext": "none"}),
+    ));
+    t.client(result(
+        n(11),
+        json!({"role": "assistant", "model": "m", "content": text("Yes"), "stopReason": "endTurn"}),
+    ));
+}
+
+/// A server that declares nothing, and our client that asks for everything.
+pub(super) fn nothing_declared() -> Trace {
+    let mut t = Sample::new(Seat::Client, Transport::Stdio);
+    t.handshake(json!({}), json!({}));
+    let asked = [
+        ("tools/list", json!({}), "lifecycle.capability.client-uses-declared"),
+        ("tools/call", json!({"name": "plain"}), "lifecycle.capability.client-uses-declared"),
+        ("resources/list", json!({}), "lifecycle.capability.client-uses-declared"),
+        ("resources/subscribe", json!({"uri": "test://a"}), "resources.subscribe.capability"),
+        ("prompts/list", json!({}), "lifecycle.capability.client-uses-declared"),
+        ("prompts/get", json!({"name": "greet"}), "lifecycle.capability.client-uses-declared"),
+    ];
+    for (id, (method, params, breaks)) in (1..).zip(asked) {
+        t.breaking(request(json!(id), method, params), breaks);
+        t.server(error(json!(id), -32601));
+    }
+    t.client(request(json!(90), "ping", json!({})));
+    t.server(result(json!(90), json!({})));
+    t.done()
+}

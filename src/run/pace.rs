@@ -1,0 +1,111 @@
+//! How long a peer is waited for: generously at first, then by the pace it has shown, and not for ever in one run.
+
+use crate::conversation::Conversation;
+use crate::scenario::exchange::Patience;
+use crate::trace::Trace;
+use crate::trace::event::EndReason;
+use crate::wire::Party;
+use std::time::Duration;
+
+/// Once a deadline has passed, a step is waited for so many times the slowest answer that was seen.
+const SLACK: u32 = 20;
+
+/// Nobody is waited for less.
+const LEAST: Duration = Duration::from_secs(1);
+
+/// So much of one run may pass in waiting for what never comes; then the peer is given up.
+pub const MOST_WAITED: Duration = Duration::from_secs(60);
+
+/// What a peer has shown so far.
+#[derive(Debug, Clone, Copy)]
+pub struct Pace {
+    patience: Patience,
+    /// Its slowest answer.
+    slowest: Duration,
+    /// How long it was waited for in vain.
+    waited: Duration,
+}
+
+impl Pace {
+    /// Nothing was shown yet.
+    #[must_use]
+    pub fn new(patience: Patience) -> Pace {
+        Pace { patience, slowest: Duration::ZERO, waited: Duration::ZERO }
+    }
+
+    /// How long the steps of the next play are waited for. A deadline that is not used costs nothing, so it is the whole
+    /// one until one has passed.
+    #[must_use]
+    pub fn patience(&self) -> Patience {
+        if self.waited.is_zero() {
+            return self.patience;
+        }
+        let most = self.patience.step;
+        Patience { step: (self.slowest * SLACK).clamp(LEAST.min(most), most), ..self.patience }
+    }
+
+    /// Was it waited for in vain so long that it is enough?
+    #[must_use]
+    pub fn spent(&self) -> bool {
+        self.waited >= MOST_WAITED
+    }
+
+    /// Takes in what a server showed in a play.
+    pub fn note(&mut self, trace: &Trace) {
+        let c = Conversation::of(&trace.header, &trace.events);
+        let server = |s: &&crate::conversation::Said| s.from == Party::Server;
+        let took = |s: &crate::conversation::Said| Some(s.at.saturating_sub(c.request_of(s)?.at));
+        let slowest = c.said.iter().filter(server).filter_map(took).max().unwrap_or_default();
+        self.slowest = self.slowest.max(Duration::from_micros(slowest));
+        if matches!(trace.end(), Some(EndReason::Deadline)) {
+            let last = c.said.iter().map(|s| s.at).max().unwrap_or_default();
+            self.waited += Duration::from_micros(c.ended_at.saturating_sub(last));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::conversation::sample::Sample;
+    use serde_json::json;
+
+    /// A play in which an answer took `ms` milliseconds; then, perhaps, one never came.
+    fn play(ms: u64, hangs: bool) -> Trace {
+        let mut t = Sample::stdio();
+        t.handshake(json!({}), json!({}));
+        t.client(json!({"jsonrpc": "2.0", "id": 1, "method": "ping"}));
+        t.wait(ms).server(json!({"jsonrpc": "2.0", "id": 1, "result": {}}));
+        if !hangs {
+            return t.done();
+        }
+        t.client(json!({"jsonrpc": "2.0", "id": 2, "method": "ping"}));
+        t.wait(5000).ended(EndReason::Deadline)
+    }
+
+    #[test]
+    fn the_whole_deadline_holds_until_one_has_passed() {
+        let mut pace = Pace::new(Patience::default());
+        let whole = Patience::default().step;
+        pace.note(&play(3, false));
+        assert_eq!(pace.patience().step, whole);
+        pace.note(&play(3, true));
+        assert_eq!(pace.patience().step, LEAST);
+        pace.note(&play(100, false));
+        assert_eq!(pace.patience().step, Duration::from_millis(100) * SLACK);
+        pace.note(&play(900, false));
+        assert_eq!(pace.patience().step, whole, "never more than at first");
+        assert!(!pace.spent());
+    }
+
+    #[test]
+    fn a_run_does_not_wait_for_ever() {
+        let mut pace = Pace::new(Patience::default());
+        for _ in 0..11 {
+            pace.note(&play(1, true));
+            assert!(!pace.spent());
+        }
+        pace.note(&play(1, true));
+        assert!(pace.spent());
+    }
+}
