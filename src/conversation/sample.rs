@@ -228,6 +228,11 @@ impl Sample {
         self.trips.saturating_sub(1)
     }
 
+    /// The client knows the version from now on.
+    pub(crate) fn agreed(&mut self) {
+        self.negotiated = true;
+    }
+
     /// A new client: what it says next belongs to no session.
     pub(crate) fn forget(&mut self) {
         (self.session, self.negotiated, self.listening) = (None, false, None);

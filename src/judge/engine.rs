@@ -11,7 +11,7 @@ use crate::scenario::plan::Plan;
 use crate::scenario::walk::{Deviation, Ending, Walk};
 use crate::scenario::{Source, parse, seats};
 use crate::spec::catalogue::{Catalogue, Level};
-use crate::trace::{Body, EndReason, Trace};
+use crate::trace::{Body, EndReason, StreamId, Trace};
 use crate::wire::Party;
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet};
@@ -302,10 +302,35 @@ impl Desk<'_> {
         }
     }
 
+    /// Do two events belong to one HTTP round trip?
+    fn same_round_trip(&self, one: u32, other: u32) -> bool {
+        let event = |seq: u32| self.trace.events.get(usize::try_from(seq).ok()?).map(|e| &e.body);
+        let trip_of = |stream: StreamId| {
+            self.trace.events.iter().find_map(|e| match &e.body {
+                Body::StreamOpened { stream: opened, round_trip, .. } if *opened == stream => *round_trip,
+                _ => None,
+            })
+        };
+        let trip = |seq: u32| match event(seq)? {
+            Body::HttpRequest { round_trip, .. } | Body::HttpResponse { round_trip, .. } => Some(*round_trip),
+            Body::Message { stream, .. } | Body::Signal { stream, .. } | Body::StreamClosed { stream, .. } => {
+                trip_of(*stream)
+            }
+            _ => None,
+        };
+        trip(one).is_some_and(|one| trip(other) == Some(one))
+    }
+
     /// Does a monitor's finding at that message say it already? Only one about the same place, or about a requirement that
     /// the step claims; of the message as a whole only a broken MUST does. Something else that is wrong with the message
     /// explains nothing.
     fn explained(&self, deviation: &Deviation) -> bool {
+        let claimed = |e: &Evidence| deviation.proves.iter().any(|id| id == e.requirement);
+        let beside = |e: &Evidence| e.said.is_none() && self.same_round_trip(e.event, deviation.event);
+        // what the head of an answer does wrong is said of the head, and the step may have waited for its message
+        if self.evidence.iter().any(|e| e.is_broken() && e.party == deviation.party && claimed(e) && beside(e)) {
+            return true;
+        }
         self.evidence.iter().filter(|e| e.event == deviation.event && e.party == deviation.party).any(|e| {
             let Shown::Broken { pointer, .. } = &e.verdict else { return false };
             if deviation.proves.iter().any(|id| id == e.requirement) {

@@ -158,8 +158,9 @@ pub(crate) fn message(stream: StreamId, from: Party, bytes: &[u8], event_id: Opt
     Body::Message { stream, from, text, event_id, step: None, breaks: Vec::new(), cut_from: None }
 }
 
-/// What an item of an event stream is in the record, and whether a bound was exceeded.
-pub(crate) fn item(stream: StreamId, item: Item) -> (Body, Option<String>) {
+/// What an item of an event stream is in the record, and whether a bound was exceeded. A reconnection time that comes with a
+/// message is an event of its own, before it.
+pub(crate) fn item(stream: StreamId, item: Item) -> (Vec<Body>, Option<String>) {
     let note = |note: String| Body::Signal { stream, event_id: None, retry: None, note: Some(note) };
     let lossy = |bytes: &[u8]| String::from_utf8_lossy(bytes).chars().take(500).collect::<String>();
     let body = match item {
@@ -176,8 +177,9 @@ pub(crate) fn item(stream: StreamId, item: Item) -> (Body, Option<String>) {
             let exceeded = cut_from.map(|length| format!("an event with {length} bytes of data"));
             let text = Text::of(if event.cut() { super::beginning(&event.data) } else { &event.data });
             let (from, event_id) = (Party::Server, event.id);
-            let body = Body::Message { stream, from, text, event_id, step: None, breaks: Vec::new(), cut_from };
-            return (body, exceeded);
+            let message = Body::Message { stream, from, text, event_id, step: None, breaks: Vec::new(), cut_from };
+            let time = event.retry.map(|retry| Body::Signal { stream, event_id: None, retry: Some(retry), note: None });
+            return (time.into_iter().chain([message]).collect(), exceeded);
         }
         Item::Comment { text, .. } => note(format!("a comment:{}", lossy(&text))),
         Item::BadRetry { value, .. } => note(format!("a `retry` that is no number: {}", lossy(&value))),
@@ -186,7 +188,7 @@ pub(crate) fn item(stream: StreamId, item: Item) -> (Body, Option<String>) {
         Item::NotUtf8 { .. } => note("a line that is not UTF-8".into()),
         Item::ByteOrderMark => note("a byte order mark".into()),
     };
-    (body, None)
+    (vec![body], None)
 }
 
 /// The recording of one answer: its head, its messages, its end.
@@ -297,8 +299,8 @@ impl Answer {
                     if matches!(&piece, Item::Event(_)) {
                         *length = 0;
                     }
-                    let (body, too_much) = item(*stream, piece);
-                    bodies.push(body);
+                    let (items, too_much) = item(*stream, piece);
+                    bodies.extend(items);
                     exceeded = exceeded.or(too_much.map(|what| (*stream, what)));
                 }
                 if exceeded.is_none() && *length > (bound as u64).saturating_mul(8) {

@@ -334,9 +334,10 @@ impl HttpServer {
                 sse::Item::Event(event) => event.data.clone(),
                 _ => Bytes::new(),
             };
-            let (mut body, _) = item(stream, piece);
-            self.mark(&mut body, &data);
-            out.push(record(None, body));
+            for mut body in item(stream, piece).0 {
+                self.mark(&mut body, &data);
+                out.push(record(None, body));
+            }
         }
     }
 

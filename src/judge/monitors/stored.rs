@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::stored_features as features;
 
-pub(super) const NAMES: [&str; 15] = [
+pub(super) const NAMES: [&str; 16] = [
     "tour",
     "tour-over-http",
     "refusals",
@@ -27,6 +27,7 @@ pub(super) const NAMES: [&str; 15] = [
     "heads",
     "renewed",
     "polled",
+    "older",
 ];
 
 /// The trace with that name.
@@ -48,6 +49,7 @@ pub(super) fn trace(name: &str) -> Trace {
         "heads" => over_http::heads(),
         "renewed" => over_http::renewed(),
         "polled" => over_http::polled(),
+        "older" => over_http::older(),
         other => panic!("there is no stored trace {other}"),
     }
 }

@@ -148,3 +148,37 @@ pub(super) fn polled() -> Trace {
     t.server(result(json!(2), json!({})));
     t.done()
 }
+
+/// The client asks for a version of which the server does not know that it can be primed; what comes later is.
+pub(super) fn older() -> Trace {
+    let mut t = Sample::new(Seat::Observer, Transport::Http);
+    t.client(request(
+        json!(0),
+        "initialize",
+        json!({"protocolVersion": "2025-06-18", "capabilities": {},
+        "clientInfo": {"name": "c", "version": "1"}}),
+    ));
+    let trip = t.last_trip();
+    let stream = t.events(trip, StreamKind::PostAnswer);
+    t.marked(
+        stream,
+        "i-1",
+        result(
+            json!(0),
+            json!({"protocolVersion": "2025-11-25", "capabilities": {"tools": {}},
+        "serverInfo": {"name": "s", "version": "1"}}),
+        ),
+    );
+    t.close(stream);
+    t.agreed();
+    t.client(json!({"jsonrpc": "2.0", "method": "notifications/initialized"}));
+    let trip = t.last_trip();
+    t.bare(trip, 202);
+    t.client(request(json!(1), "tools/list", json!({})));
+    let trip = t.last_trip();
+    let stream = t.events(trip, StreamKind::PostAnswer);
+    t.signal(stream, Some("l-0"), None);
+    t.marked(stream, "l-1", result(json!(1), tools()));
+    t.close(stream);
+    t.done()
+}

@@ -2,6 +2,7 @@
 
 use super::web::{Web, ended_by_server, name};
 use crate::conversation::{Conversation, RoundTrip, Said, Stream};
+use crate::spec::Revision;
 use crate::trace::{StreamId, StreamKind, Transport};
 use crate::wire::{Kind, Party};
 use std::collections::{BTreeMap, HashMap};
@@ -43,7 +44,10 @@ fn primed(web: &mut Web<'_>, one: &One<'_>) {
     let uses_ids = web
         .event_streams()
         .any(|(_, s, t)| t.session == one.trip.session && s.items.iter().any(|i| i.event_id.is_some()));
-    if one.stream.kind != StreamKind::PostAnswer || !uses_ids {
+    // while `initialize` is not answered, no more is known of the client than the version that it asked for
+    let asked = web.session(one.trip).and_then(|s| Revision::parse(s.requested.as_deref()?));
+    let early = web.initializes(one.number) && asked.is_none_or(|r| r < Revision::V2025_11_25);
+    if one.stream.kind != StreamKind::PostAnswer || !uses_ids || early {
         return;
     }
     let Some(first) = one.stream.items.iter().find(|i| i.said.is_some() || i.event_id.is_some()) else { return };
