@@ -1,5 +1,6 @@
 //! Builds a [`Conversation`] from the events of a trace.
 
+use super::departure::departure;
 use super::order::{Clock, Fact, Mark};
 use super::session::{Register, survey};
 use super::task::{Creation, Place, Sighting, Task, leaf, terminal};
@@ -34,6 +35,7 @@ impl Conversation {
                 .find(|e| matches!(e.body, Body::End { .. }))
                 .or(events.last())
                 .map_or(0, |e| e.at),
+            departure: departure(events),
             exits: events
                 .iter()
                 .filter_map(|e| match &e.body {

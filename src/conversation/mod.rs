@@ -5,17 +5,19 @@
 //! nowhere is kept with the link missing.
 
 mod build;
+mod departure;
 pub mod order;
 pub mod session;
 pub mod task;
 
+pub use departure::{Departure, Moment};
 pub use order::{End, Order, Point};
 pub use session::{Item, RoundTrip, Session, Stream};
 pub use task::{Creation, Place, Sighting, Task};
 
 use crate::spec::Revision;
 use crate::trace::event::StepName;
-use crate::trace::{EndReason, Seat, StreamId, Transport};
+use crate::trace::{Closing, EndReason, Seat, StreamId, Transport};
 use crate::wire::{Kind, Message, Party};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -178,6 +180,8 @@ pub struct Conversation {
     pub end: Option<EndReason>,
     /// When its last event was recorded, in microseconds since it began.
     pub ended_at: u64,
+    /// What the server's program did when its input was closed (stdio).
+    pub departure: Option<Departure>,
     /// The programs that ended.
     pub exits: Vec<Exit>,
     order: order::Clock,
@@ -199,6 +203,14 @@ impl Conversation {
     #[must_use]
     pub fn request_of(&self, said: &Said) -> Option<&Said> {
         said.answers.and_then(|i| self.said.get(i))
+    }
+
+    /// Did the stream on which a message came break, so that it may be lost to its receiver, whatever a record says that was
+    /// made on the way?
+    #[must_use]
+    pub fn may_be_lost(&self, said: &Said) -> bool {
+        let closed = self.streams.get(&said.stream).and_then(|s| s.closed.as_ref());
+        closed.is_some_and(|(_, how)| *how != Closing::Clean)
     }
 
     /// The session of a message.

@@ -7,7 +7,7 @@ use crate::wire::Party;
 use serde_json::{Map, Value, json};
 
 /// The kinds of event that a complete record has.
-pub(crate) const CAPTURED: [&str; 12] = [
+pub(crate) const CAPTURED: [&str; 13] = [
     "stream-opened",
     "stream-closed",
     "http-request",
@@ -16,6 +16,7 @@ pub(crate) const CAPTURED: [&str; 12] = [
     "signal",
     "process-started",
     "stderr",
+    "process-signalled",
     "process-exited",
     "action",
     "saw",
@@ -208,6 +209,18 @@ impl Sample {
     /// The server ends that stream.
     pub(crate) fn close(&mut self, stream: StreamId) -> u32 {
         self.push(Body::StreamClosed { stream, by: Some(Party::Server), how: Closing::Clean })
+    }
+
+    /// The head of the last request has that header, or (`None`) has it not.
+    pub(crate) fn header(&mut self, name: &str, value: Option<&str>) {
+        let heads = self.events.iter_mut().rev().filter_map(|e| match &mut e.body {
+            Body::HttpRequest { headers, .. } => Some(headers),
+            _ => None,
+        });
+        if let Some(headers) = heads.into_iter().next() {
+            headers.retain(|(n, _)| !n.eq_ignore_ascii_case(name));
+            headers.extend(value.map(|v| (name.to_owned(), v.to_owned())));
+        }
     }
 
     /// The round trip of what was asked last.

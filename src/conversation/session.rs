@@ -259,7 +259,10 @@ impl Register {
         };
         let client = trip.and_then(|t| t.client.clone());
         if let Some(name) = name {
-            let index = match self.named.get(&name) {
+            let anew = initialize && trip.is_some_and(|t| t.session_sent.is_none());
+            let begun = |index: &&usize| self.sessions.get(**index).is_some_and(|s| s.initialize.is_some());
+            // an id that is given twice is another session all the same
+            let index = match self.named.get(&name).filter(|index| !(anew && begun(index))) {
                 Some(index) => *index,
                 None => self.add(Some(name.clone())),
             };

@@ -166,8 +166,14 @@ impl Fault {
 
     /// What is sent in place of a message of [`Fault::by`].
     pub fn apply(&mut self, message: &Value, context: Context<'_>) -> Vec<Outgoing> {
-        let own =
-            |what: What, changed: bool| Outgoing { what, event_id: None, over: None, delay: Duration::ZERO, changed };
+        // what is put in has no event id
+        let own = |what: What, changed: bool| Outgoing {
+            what,
+            event_id: changed.then_some(None),
+            over: None,
+            delay: Duration::ZERO,
+            changed,
+        };
         let as_it_is = || vec![own(What::Message(message.clone()), false)];
         let read = Message::of(message);
         if let Some(id) = read.id().filter(|_| read.is_answer())
@@ -240,7 +246,8 @@ impl Fault {
             };
             all.extend(whats.iter().map(|what| of(what, over.clone(), changed)));
             for copy in copies {
-                all.extend(whats.iter().map(|what| of(what, copy.clone(), true)));
+                let of = |what| Outgoing { event_id: Some(None), ..of(what, copy.clone(), true) };
+                all.extend(whats.iter().map(of));
             }
         }
         all.extend(after);

@@ -36,10 +36,15 @@ pub fn replay(fault: &Fault, trace: &Trace) -> Replayed {
         late: Duration::ZERO,
         without: BTreeSet::new(),
     };
-    for event in &trace.events {
+    let mut events = trace.events.iter().peekable();
+    while let Some(event) = events.next() {
         let touched = replay.event(event);
         replay.out.touched |= touched;
         if let Some(then) = fault.then.filter(|_| touched) {
+            // a request that was begun is seen to its end
+            while let Some(rest) = events.next_if(|next| replay.is_rest_of(event, next)) {
+                replay.push(rest, rest.body.clone(), false);
+            }
             if then == Then::Deadline {
                 replay.late += DEADLINE;
                 replay.push(event, Body::End { reason: EndReason::Deadline }, false);
@@ -107,6 +112,18 @@ impl Replay {
         if changed {
             self.out.changed.push(seq);
         }
+    }
+
+    /// Is the one event the head of a request, and the other of its body?
+    fn is_rest_of(&self, head: &Event, next: &Event) -> bool {
+        let stream = match &next.body {
+            Body::StreamOpened { stream, .. } | Body::Message { stream, .. } | Body::StreamClosed { stream, .. } => {
+                stream
+            }
+            _ => return false,
+        };
+        let Body::HttpRequest { round_trip, .. } = &head.body else { return false };
+        self.c.streams.get(stream).is_some_and(|s| s.writer == Party::Client && s.round_trip == Some(*round_trip))
     }
 
     fn message(&mut self, event: &Event, message: &Message) -> bool {

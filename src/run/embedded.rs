@@ -22,16 +22,16 @@ pub struct Embedded<F: FnMut() -> Surroundings> {
     pub surroundings: F,
     /// Capabilities that it does not declare, and so does not serve (see [`server::Setup::without`]).
     pub without: Vec<String>,
+    /// More of them, for the scenario that is played.
+    lacking: Vec<String>,
     /// What is altered in what it sends; what it did stands in the record as if it had been written on its standard error.
     pub fault: Option<Fault>,
-    /// More capabilities that it lacks, for the scenario that is played.
-    lacking: Vec<String>,
 }
 
 impl<F: FnMut() -> Surroundings> Embedded<F> {
-    /// Servers without these capabilities, and without a fault.
+    /// Honest servers without these capabilities.
     pub fn new(surroundings: F, without: Vec<String>) -> Embedded<F> {
-        Embedded { surroundings, without, fault: None, lacking: Vec::new() }
+        Embedded { surroundings, without, lacking: Vec::new(), fault: None }
     }
 }
 
@@ -56,7 +56,7 @@ impl<F: FnMut() -> Surroundings> Servers for Embedded<F> {
         true
     }
 
-    async fn close(&mut self, (stop, host): Self::Held) {
+    async fn close(&mut self, (stop, host): Self::Held, _: bool) {
         finish(stop, host).await;
     }
 

@@ -9,12 +9,20 @@ use crate::peer::start::{self, ServerProcess, StartError};
 use crate::trace::Transport;
 use crate::transport::http_client::HttpHabits;
 use crate::transport::{Bounds, Link, Numbers};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// How long a server on pipes may take to end with its input before it is told to. One that did not is known from then on,
+/// and gets less.
+const STAYS: Duration = Duration::from_secs(2);
 
 /// Starts and stops one server again and again.
 #[derive(Debug)]
 pub struct Foreign {
     spec: ServerSpec,
     ladder: Ladder,
+    /// It did not end with its input.
+    stays: bool,
     stderr: Option<String>,
 }
 
@@ -31,7 +39,7 @@ impl Foreign {
     /// A server that nothing is done with yet.
     #[must_use]
     pub fn new(spec: ServerSpec) -> Foreign {
-        Foreign { spec, ladder: Ladder::default(), stderr: None }
+        Foreign { spec, ladder: Ladder::default(), stays: false, stderr: None }
     }
 }
 
@@ -58,10 +66,14 @@ impl Servers for Foreign {
         }
     }
 
-    async fn close(&mut self, held: Held) {
+    async fn close(&mut self, held: Held, patient: bool) {
         self.stderr = match held {
             Held::Pipes(process) => {
-                process.stop(&self.ladder).await;
+                let patient = patient && !self.stays;
+                let input = if patient { STAYS } else { self.ladder.input };
+                let begin = Instant::now();
+                process.stop(&Ladder { input, ..self.ladder }).await;
+                self.stays |= patient && begin.elapsed() >= input;
                 Some(process.stderr())
             }
             Held::Listening(mut server) => {

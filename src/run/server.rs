@@ -49,8 +49,8 @@ pub trait Servers {
     fn without(&mut self, capabilities: &[String]) -> bool {
         capabilities.is_empty()
     }
-    /// The connection is over.
-    fn close(&mut self, held: Self::Held) -> impl Future<Output = ()>;
+    /// The connection is over. `patient`: how the server leaves is of interest, so that it is given time for it.
+    fn close(&mut self, held: Self::Held, patient: bool) -> impl Future<Output = ()>;
     /// What it wrote on its standard error lately.
     fn stderr(&self) -> Option<String>;
 }
@@ -253,7 +253,7 @@ async fn survey_of<S: Servers>(
         () = own::raised(&mut interrupted) => Ok(None),
         offer = survey::survey(link, revision) => offer.map(Some),
     };
-    servers.close(held).await;
+    servers.close(held, false).await;
     offer.map_err(|failed| Closed { what: failed.what, stderr: servers.stderr(), blame: failed.blame })
 }
 
@@ -268,7 +268,9 @@ async fn one<S: Servers>(
     let mut client = client_of(play, surroundings(), None);
     let mut further = further_clients(play, surroundings);
     let ended = own::play(play, &mut client, &mut further, link, interrupted).await;
-    let events = ended.leave(servers.close(held)).await;
+    // of one that has failed already it is not asked how it leaves
+    let patient = ended.finished();
+    let events = ended.leave(servers.close(held, patient)).await;
     let header = header(play, "mcp-interop", &options.name, options.bound.clone());
     let trace = Trace { header, events };
     let judgement = judge::judge(&trace);

@@ -47,6 +47,8 @@ pub(super) struct Taken {
     pub(super) raw: Option<Bytes>,
     pub(super) stream: Option<StreamId>,
     pub(super) trip: Option<u32>,
+    /// The id of the last event that came on its stream before it.
+    pub(super) event_before: Option<String>,
 }
 
 /// The state of a node.
@@ -83,6 +85,8 @@ pub(super) struct TripState {
     pub(super) response_headers: Vec<(String, String)>,
     pub(super) response_body: Option<Value>,
     pub(super) last_id: Option<String>,
+    /// The one before that.
+    pub(super) id_before: Option<String>,
     pub(super) retry: Option<u64>,
     /// Which of several clients of ours began it; `None` for the first.
     pub(super) client: Option<String>,
@@ -101,10 +105,29 @@ pub(super) struct Occurrence {
 
 #[derive(Debug, Clone)]
 pub(super) enum What {
-    Said { message: Box<Message>, stream: StreamId, trip: Option<u32>, request: Option<u32> },
-    Asked { trip: u32, method: String, resuming: bool },
-    Responded { trip: u32, status: u16, with_content: bool },
-    Closed { stream: StreamId, trip: Option<u32> },
+    Said {
+        message: Box<Message>,
+        stream: StreamId,
+        trip: Option<u32>,
+        /// The event of the request that it answers.
+        request: Option<u32>,
+        /// Did it come with an event id of its own?
+        with_id: bool,
+    },
+    Asked {
+        trip: u32,
+        method: String,
+        resuming: bool,
+    },
+    Responded {
+        trip: u32,
+        status: u16,
+        with_content: bool,
+    },
+    Closed {
+        stream: StreamId,
+        trip: Option<u32>,
+    },
 }
 
 /// One play (or one reading) of one scenario.
@@ -313,7 +336,17 @@ impl Exchange {
                     true => message.id().and_then(|id| self.request_event(client.as_deref(), from.other(), id)),
                     false => None,
                 };
-                said(client, *from, What::Said { message: Box::new(message), stream: *stream, trip, request })
+                said(
+                    client,
+                    *from,
+                    What::Said {
+                        message: Box::new(message),
+                        stream: *stream,
+                        trip,
+                        request,
+                        with_id: event_id.is_some(),
+                    },
+                )
             }
             Body::End { reason } => {
                 self.finish(reason, at);
@@ -344,7 +377,7 @@ impl Exchange {
         let Some(trip) = self.streams.get(&stream).and_then(|s| s.trip) else { return };
         let trip = self.trips.entry(trip).or_default();
         if let Some(id) = event_id {
-            trip.last_id = Some(id.to_owned());
+            trip.id_before = trip.last_id.replace(id.to_owned());
         }
         trip.retry = retry.or(trip.retry);
     }
@@ -464,14 +497,23 @@ impl Exchange {
         let NodeKind::Act(act, target) = &node.kind else { return };
         self.commit(id);
         let mismatches = self.assert(act, *target, occurrence);
-        let mut taken =
-            Taken { event: occurrence.event, at: occurrence.at, id: None, raw: None, stream: None, trip: None };
+        let mut taken = Taken {
+            event: occurrence.event,
+            at: occurrence.at,
+            id: None,
+            raw: None,
+            stream: None,
+            trip: None,
+            event_before: None,
+        };
         match &occurrence.what {
-            What::Said { message, stream, trip, .. } => {
+            What::Said { message, stream, trip, with_id, .. } => {
                 taken.id = message.id().cloned();
                 taken.raw = matches!(act.verb, Verb::Sends { .. }).then(|| message.raw().clone());
                 taken.stream = Some(*stream);
                 taken.trip = *trip;
+                let trip = trip.and_then(|trip| self.trips.get(&trip));
+                taken.event_before = trip.and_then(|t| if *with_id { t.id_before.clone() } else { t.last_id.clone() });
             }
             What::Asked { trip, .. } | What::Responded { trip, .. } => taken.trip = Some(*trip),
             What::Closed { stream, trip } => {

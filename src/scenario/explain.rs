@@ -283,6 +283,10 @@ impl Table<'_> {
         if let Some(over) = &act.over {
             notes.push(format!("over the stream of {over}"));
         }
+        if let Some(losing) = &act.losing {
+            notes
+                .push(format!("as if {losing} had not come: it is not answered, and is still to come for who resumes"));
+        }
         if let Some(wait) = &act.not_before {
             notes.push(format!("not before {}", spelling::wait(wait)));
         }

@@ -341,6 +341,8 @@ pub struct Act {
     pub http: Option<Http>,
     /// The label of the request or listening stream over which it must come.
     pub over: Option<String>,
+    /// For `drops`: the label of a message of the other party on that connection that counts as lost with it.
+    pub losing: Option<String>,
     /// Not before this has passed since the step before (`$retry`).
     pub not_before: Option<Wait>,
     /// The requirements it breaks on purpose.

@@ -20,6 +20,8 @@ pub enum Ruling {
     Send(Box<Sending>),
     /// A later step is of this kind: it waits until then.
     Hold,
+    /// It answers what counts as lost on its way to us: it is not sent.
+    Withhold,
     /// It is the next step, but the file asks for something that it cannot become.
     Fault(Unfillable),
 }
@@ -55,8 +57,10 @@ pub enum Parcel {
     Delete,
     /// A listening stream; `resumes` gives the round trip that is resumed.
     Listen {
-        /// The `Last-Event-ID`, if the file does not say it in its headers.
+        /// The round trip whose stream is resumed.
         resumes: Option<u32>,
+        /// The `Last-Event-ID`, if it is not that of the last event that came.
+        last_event_id: Option<String>,
     },
     /// The connection on which an answer would come is dropped.
     Drop {
@@ -100,6 +104,9 @@ impl Exchange {
             return opened;
         }
         let request = self.answered_request(ours, proposal, client);
+        if request.is_some_and(|request| self.is_lost(request)) {
+            return Ruling::Withhold;
+        }
         let is_it =
             |me: &Exchange, id: NodeId| me.plan.client_of(id) == client && me.is_proposal(id, ours, proposal, request);
         if let Some(id) = self.frontier().into_iter().find(|id| is_it(self, *id)) {
@@ -243,6 +250,36 @@ impl Exchange {
         }
     }
 
+    /// The acts that drop a connection and lose something with it: the act whose connection it is, and the one that is lost.
+    fn losses(&self) -> impl Iterator<Item = (Option<NodeId>, NodeId)> {
+        self.plan.nodes.iter().filter_map(|node| match &node.kind {
+            NodeKind::Act(act, target) => Some((*target, self.plan.labelled(act.losing.as_deref()?)?)),
+            _ => None,
+        })
+    }
+
+    /// Is the question that came with that event one that counts as lost?
+    fn is_lost(&self, request: u32) -> bool {
+        self.losses().any(|(_, lost)| self.taken[lost].as_ref().is_some_and(|t| t.event == request))
+    }
+
+    /// What was lost with the connection of an act.
+    fn lost_of(&self, dropped: Option<NodeId>) -> Option<&Taken> {
+        let (_, lost) = self.losses().find(|(target, _)| target.is_some() && *target == dropped)?;
+        self.taken[lost].as_ref()
+    }
+
+    /// Is there an event id with which an act can come back for the stream of its target?
+    pub(super) fn can_resume(&self, target: Option<NodeId>) -> bool {
+        match self.lost_of(target) {
+            Some(lost) => lost.event_before.is_some(),
+            None => {
+                let trip = target.and_then(|t| self.taken[t].as_ref()?.trip);
+                trip.and_then(|trip| self.trips.get(&trip)).is_some_and(|trip| trip.last_id.is_some())
+            }
+        }
+    }
+
     /// The time before which a step of ours must not be sent from the file alone.
     fn not_before(&self, id: NodeId) -> Option<Duration> {
         let (act, target) = self.act(id)?;
@@ -275,8 +312,8 @@ impl Exchange {
 
     /// A step of ours from the file alone.
     fn alone(&mut self, id: NodeId) -> Result<Sending, Unfillable> {
-        let (act, target) = self.act_of(id);
-        let target = target.and_then(|t| self.taken[t].clone());
+        let (act, target_node) = self.act_of(id);
+        let target = target_node.and_then(|t| self.taken[t].clone());
         let span = self.plan.nodes[id].span;
         let lacking = |why: &str| Unfillable { span, why: why.to_owned() };
         let headers = self.headers(&act)?;
@@ -308,8 +345,11 @@ impl Exchange {
             }
             Verb::Sends { bytes } => Parcel::Bytes(self.env.bytes(bytes)?),
             Verb::Deletes { .. } => Parcel::Delete,
-            Verb::Opens { .. } => Parcel::Listen { resumes: None },
-            Verb::Resumes { .. } => Parcel::Listen { resumes: target.and_then(|t| t.trip) },
+            Verb::Opens { .. } => Parcel::Listen { resumes: None, last_event_id: None },
+            Verb::Resumes { .. } => {
+                let last_event_id = self.lost_of(target_node).and_then(|lost| lost.event_before.clone());
+                Parcel::Listen { resumes: target.and_then(|t| t.trip), last_event_id }
+            }
             Verb::Drops { .. } => drop_of(target),
             Verb::Cancels { .. } => match (self.plan.transport(), target) {
                 (Transport::Stdio, Some(Taken { id: Some(id), .. })) => {

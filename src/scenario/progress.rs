@@ -1,7 +1,7 @@
 //! How the automaton moves on: what a step completes, turns of loops, what is passed, what was kept.
 
 use super::exchange::{Exchange, NodeState, Occurrence, What, in_words};
-use super::model::Payload;
+use super::model::{Payload, Verb};
 use super::plan::{Kind as NodeKind, NodeId};
 use super::walk::{Deviation, Ending, Shown, Unreached};
 use crate::spec::methods;
@@ -323,7 +323,7 @@ impl Exchange {
                 return;
             }
             self.stamp();
-            if self.check_needs() {
+            if self.check_needs() || self.give_up_resuming() {
                 continue;
             }
             let frontier = self.frontier();
@@ -371,6 +371,36 @@ impl Exchange {
             return true;
         }
         false
+    }
+
+    /// Passes over a client that would come back for a stream of which it has no event id; true if it did.
+    fn give_up_resuming(&mut self) -> bool {
+        let plan = Arc::clone(&self.plan);
+        let hopeless = (0..plan.nodes.len()).find(|id| match &plan.nodes[*id].kind {
+            NodeKind::Act(act, target) => {
+                matches!(act.verb, Verb::Resumes { .. })
+                    && self.ready
+                    && !self.states[*id].done
+                    && self.due_now(*id)
+                    && self.is_ahead(*id)
+                    && target.is_some_and(|t| self.taken[t].is_some() && self.was_dropped(t))
+                    && !self.can_resume(*target)
+            }
+            _ => false,
+        });
+        let Some(id) = hopeless else { return false };
+        self.states[id].done = true;
+        self.unreach(id, "no event with an id had come by which the stream could be resumed");
+        self.complete_upwards(id, None);
+        true
+    }
+
+    /// Did a step drop the connection of that act?
+    fn was_dropped(&self, act: NodeId) -> bool {
+        (0..self.plan.nodes.len()).any(|n| {
+            self.states[n].done
+                && self.act(n).is_some_and(|(a, t)| matches!(a.verb, Verb::Drops { .. }) && t == Some(act))
+        })
     }
 
     /// Is everything before a node in its sequence done, and are the blocks around it entered?

@@ -3,7 +3,7 @@
 
 use super::Recorder;
 use crate::reference::SessionKey;
-use crate::trace::event::{Body, Event};
+use crate::trace::event::{Body, EndReason, Event};
 use crate::transport::{Link, LinkEvent, LinkWhat, Order};
 use crate::wire::Party;
 use std::future::Future;
@@ -26,6 +26,12 @@ pub struct Ended {
 }
 
 impl Ended {
+    /// Did the course come to its end?
+    #[must_use]
+    pub fn finished(&self) -> bool {
+        self.recorder.ended_with() == Some(&EndReason::Finished)
+    }
+
     /// Leaves, and gives the events. `stop` ends the other party's program where there is one; it begins when the sessions and
     /// our output have ended, and what it brings about is recorded.
     pub async fn leave(mut self, stop: impl Future<Output = ()>) -> Vec<Event> {

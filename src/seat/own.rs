@@ -277,6 +277,7 @@ impl Stage<'_> {
                 self.held.push(proposal);
                 Ok(())
             }
+            Ruling::Withhold => Ok(()),
             Ruling::Fault(missing) => {
                 let how = format!("a step of the {} cannot be sent: {}", self.ours, missing.why);
                 Err(EndReason::ScenarioFault { how })
@@ -320,9 +321,9 @@ impl Stage<'_> {
                 Order::Send(SendOrder { session, route, bytes: Bytes::from(bytes), step, breaks, headers })
             }
             Parcel::Delete => Order::Delete { session, headers, step },
-            Parcel::Listen { resumes } => {
+            Parcel::Listen { resumes, last_event_id } => {
                 let resumes = resumes.and_then(|trip| self.gate.stream_of(trip));
-                Order::Listen { session, last_event_id: None, resumes, headers, step }
+                Order::Listen { session, last_event_id, resumes, headers, step }
             }
             Parcel::Drop { trip, stream } => {
                 let stream = trip.and_then(|trip| self.gate.stream_of(trip)).or(stream).unwrap_or(StreamId(0));

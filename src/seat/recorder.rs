@@ -75,6 +75,15 @@ impl Recorder {
         self.events()
     }
 
+    /// Why the play ended, if it has.
+    #[must_use]
+    pub fn ended_with(&self) -> Option<&EndReason> {
+        self.events.iter().rev().find_map(|e| match &e.body {
+            Body::End { reason } => Some(reason),
+            _ => None,
+        })
+    }
+
     /// The events.
     #[must_use]
     pub fn events(self) -> Vec<Event> {

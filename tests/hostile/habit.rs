@@ -75,6 +75,8 @@ pub(crate) fn reply(habit: &str, message: &Value, nth: u32) -> Reply {
             Reply::Says(vec![text.into_bytes()])
         }
         "dies at a call" if called => Reply::Dies,
+        "dies when all is done" if method == "ping" => Reply::Dies,
+        "falls silent when all is done" if method == "ping" => Reply::Silence,
         "dies at the fourth message" if nth >= 4 => Reply::Dies,
         _ => Reply::Honest,
     }

@@ -99,7 +99,7 @@ pub(crate) fn rows() -> Vec<Row> {
         // what is in order on the wire
         row(Pipes("answers late"), 0, &[]).understood(),
         row(Web("answers late"), 0, &[]).understood(),
-        row(Pipes("stubborn"), 0, &[]).understood(),
+        row(Pipes("stubborn"), 0, &["lifecycle.shutdown.server-exits-on-eof"]).understood(),
         row(Pipes("leaves a grandchild"), 0, &[]).understood(),
         row(Pipes("leaves a grandchild in a session of its own"), 0, &[]).understood(),
         // what dies
@@ -108,6 +108,9 @@ pub(crate) fn rows() -> Vec<Row> {
         // the way through the scenario that does not list has only three messages, and is well
         row(Pipes("dies at the fourth message"), 1, &["it exited with code 7"]).understood(),
         row(Web("dies at the fourth message"), 1, &["it was given up"]).whole(),
+        row(Pipes("dies when all is done"), 1, &["it exited with code 7", "stays until the client leaves"])
+            .understood(),
+        row(Pipes("falls silent when all is done"), 1, &["an answer to `ping`"]).understood().within(30),
         row(Web("half an event"), 1, &["the server is at fault"]),
         row(Web("a cut answer"), 1, &["the server is at fault"]),
         row(Web("a stream without the answer"), 1, &["the server is at fault"]),

@@ -3,7 +3,7 @@
 use crate::conversation::Said;
 use crate::judge::evidence::Shown;
 use crate::judge::monitor::{Monitor, Notes, Scene};
-use crate::judge::monitors::transport::streams::broadcast;
+use crate::judge::monitors::transport::streams::{awaits_return, broadcast};
 use crate::spec::methods;
 use crate::trace::{Closing, EndReason};
 use crate::wire::json::LintKind;
@@ -234,6 +234,9 @@ impl Monitor for Answered {
                 || method.starts_with("notifications/")
                 || cancelled.contains(&(said.session, said.from, id.clone()))
                 || refused(scene, said)
+                || awaits_return(scene.c, said)
+                || broadcast(scene.c, index).is_some()
+                || scene.c.may_be_lost(said)
                 || waits(scene, said)
                 || garbled(scene, index, said)
                 || !had_the_chance(scene, index, said);

@@ -5,6 +5,7 @@ use crate::judge::evidence::Shown;
 use crate::judge::monitor::{Monitor, Notes, Scene};
 use crate::spec::methods::{self, Need};
 use crate::spec::{Era, Revision};
+use crate::trace::Transport;
 use crate::wire::{Kind, Party};
 
 /// The rules of the handshake.
@@ -194,5 +195,80 @@ impl Monitor for Capabilities {
             }
             _ => {}
         }
+    }
+}
+
+/// So long, in microseconds, a program may take to end with its input.
+const REASONABLE: u64 = 1_500_000;
+
+/// A server on pipes ends when its input does.
+#[derive(Debug, Default)]
+pub struct Shutdown;
+
+impl Monitor for Shutdown {
+    fn requirements(&self) -> &'static [&'static str] {
+        &["lifecycle.shutdown.server-exits-on-eof"]
+    }
+
+    fn needs(&self) -> &'static [&'static str] {
+        &["stream-closed", "process-signalled", "process-exited"]
+    }
+
+    fn end(&mut self, scene: &Scene<'_>, notes: &mut Notes<'_>) {
+        let Some(departure) = scene.c.departure.filter(|_| scene.c.transport == Transport::Stdio) else { return };
+        let id = "lifecycle.shutdown.server-exits-on-eof";
+        let ((_, closed), revision) = (departure.input_closed, scene.c.played);
+        match (departure.signalled, departure.exited) {
+            (None, Some((event, _))) => {
+                notes.at(id, event, Party::Server, revision, Shown::Held);
+            }
+            // who was not given the time is not judged
+            (Some((event, at)), _) if at.saturating_sub(closed) >= REASONABLE => {
+                let verdict = Shown::Broken {
+                    expected: "that it ends when its input does".into(),
+                    found: format!("it was still there {} ms later", at.saturating_sub(closed) / 1000),
+                    pointer: String::new(),
+                };
+                notes.at(id, event, Party::Server, revision, verdict).presumed();
+            }
+            _ => {}
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may end where it stands")]
+mod tests {
+    use super::*;
+    use crate::conversation::Conversation;
+    use crate::conversation::sample::Sample;
+    use crate::judge::monitors;
+    use crate::trace::{Body, Closing, EndReason, StreamId};
+
+    const EOF: &str = "lifecycle.shutdown.server-exits-on-eof";
+
+    /// What is said of a server that was signalled and ended so many milliseconds after its input was closed.
+    fn said(signalled: Option<u64>, exited: Option<u64>) -> Option<bool> {
+        let mut sample = Sample::stdio();
+        let party = Party::Server;
+        sample.push(Body::End { reason: EndReason::Finished });
+        sample.push(Body::StreamClosed { stream: StreamId(0), by: Some(Party::Client), how: Closing::Clean });
+        if let Some(ms) = signalled {
+            sample.wait(ms).push(Body::ProcessSignalled { party, signal: "SIGTERM".into() });
+        }
+        if let Some(ms) = exited {
+            sample.wait(ms).push(Body::ProcessExited { party, code: Some(0), signal: None, ours: true });
+        }
+        let evidence = monitors::run(&Conversation::of(&sample.header, &sample.events), &sample.header);
+        evidence.iter().find(|e| e.requirement == EOF).map(|e| !e.is_broken())
+    }
+
+    #[test]
+    fn a_server_ends_with_its_input_and_is_given_time_for_it() {
+        assert_eq!(said(None, Some(20)), Some(true));
+        assert_eq!(said(Some(2000), Some(20)), Some(false));
+        assert_eq!(said(Some(2000), None), Some(false));
+        assert_eq!(said(Some(300), Some(20)), None);
+        assert_eq!(said(None, None), None);
     }
 }

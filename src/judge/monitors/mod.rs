@@ -30,6 +30,7 @@ pub fn all() -> Vec<Box<dyn Monitor>> {
         Box::new(meta::Meta),
         Box::new(lifecycle::Opening),
         Box::new(lifecycle::Capabilities),
+        Box::new(lifecycle::Shutdown),
         Box::new(tools::Listing::default()),
         Box::new(tools::Results::default()),
         Box::new(resources::Resources),

@@ -1,5 +1,8 @@
 //! Honest traces for the kill matrix: every monitored rule is exercised in one of them.
 
+#[path = "stored_http.rs"]
+mod over_http;
+
 use crate::conversation::RELATED_TASK;
 use crate::conversation::sample::Sample;
 use crate::trace::{Body, EndReason, Seat, StreamKind, Trace, Transport};
@@ -8,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::stored_features as features;
 
-pub(super) const NAMES: [&str; 11] = [
+pub(super) const NAMES: [&str; 15] = [
     "tour",
     "tour-over-http",
     "refusals",
@@ -20,6 +23,10 @@ pub(super) const NAMES: [&str; 11] = [
     "features",
     "nothing-declared",
     "questions",
+    "streams",
+    "heads",
+    "renewed",
+    "polled",
 ];
 
 /// The trace with that name.
@@ -37,6 +44,10 @@ pub(super) fn trace(name: &str) -> Trace {
         "nothing-declared" => features::nothing_declared(),
         "questions" => features::questions(),
         "pile" => pile(),
+        "streams" => over_http::streams(),
+        "heads" => over_http::heads(),
+        "renewed" => over_http::renewed(),
+        "polled" => over_http::polled(),
         other => panic!("there is no stored trace {other}"),
     }
 }

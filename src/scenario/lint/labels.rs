@@ -46,6 +46,7 @@ pub(super) fn check(scenario: &Scenario, found: &mut Diagnostics) {
         if let StepBody::Act(act) = &step.body {
             target(scenario, step, act, &before, &labels, found);
             over(step, act, &labels, found);
+            losing(step, act, &before, &labels, found);
             if scenario.opening.is_some() && act.greets() {
                 found.error_help(
                     "opening-twice",
@@ -196,6 +197,24 @@ fn over(step: &Step, act: &Act, labels: &BTreeMap<&str, Labelled<'_>>, found: &m
                 format!("`{label}` opens no stream"),
                 "name a request of the client, or what it opens or resumes",
             );
+        }
+        Some(_) => {}
+    }
+}
+
+/// What is lost with a connection.
+fn losing(step: &Step, act: &Act, before: &[&Act], labels: &BTreeMap<&str, Labelled<'_>>, found: &mut Diagnostics) {
+    let Some(label) = &act.losing else { return };
+    let span = step.places.of("losing").unwrap_or(step.span);
+    let asked = before.iter().rev().find(|a| a.label.as_deref() == Some(label));
+    match asked {
+        None if labels.contains_key(label.as_str()) => {
+            found.error_help("unknown-label", span, format!("`{label}` comes later than it is lost"), "move it before");
+        }
+        None => unknown(label, labels, span, found),
+        Some(a) if a.party != Party::Server || !matches!(a.verb, Verb::Requests { .. }) => {
+            let message = format!("`{label}` is no question of the server, and cannot be lost with the connection");
+            found.error("wrong-label", span, message);
         }
         Some(_) => {}
     }

@@ -353,6 +353,13 @@ fn act(
         places.add("over", n.span);
         case.target(n, r)
     });
+    let losing = match word {
+        "drops" => fields.take("losing").and_then(|n| {
+            places.add("losing", n.span);
+            case.target(n, r)
+        }),
+        _ => None,
+    };
     let not_before = fields.take("not before").and_then(|n| {
         places.add("not before", n.span);
         wait("`not before`", n, &mut r.found)
@@ -361,7 +368,7 @@ fn act(
     if !given_target {
         return None;
     }
-    Some(Act { party, named, verb: verb?, label, payload, http, over, not_before, breaks })
+    Some(Act { party, named, verb: verb?, label, payload, http, over, losing, not_before, breaks })
 }
 
 fn verb(word: &str, target: String) -> Option<Verb> {

@@ -117,6 +117,10 @@ fn creates(scene: &Scene<'_>, index: usize, said: &Said, notes: &mut Notes<'_>) 
 
 /// What was declared is not answered with "method not found".
 fn serves(scene: &Scene<'_>, index: usize, said: &Said, notes: &mut Notes<'_>) {
+    // with which error a request is refused that is wrong on purpose says nothing of what is served
+    if scene.c.request_of(said).is_some_and(|request| scene.deliberate(request)) {
+        return;
+    }
     let refused = said.error_code() == Some(METHOD_NOT_FOUND);
     for (method, leaf, id) in [
         ("tasks/list", "tasks.list", "tasks.capability.list-declared-serves"),

@@ -223,7 +223,7 @@ fn blocks(scene: &Scene<'_>, index: usize, said: &Said, task: &Task, request: us
             |a: &usize| scene.c.before(Point { message: index, end: End::Sent }, Point::received(*a)) == Order::Yes;
         let unanswered = question.answered_by.iter().all(late) && question.missed_by.iter().all(late);
         // asked and in this very stretch: between the request and its answer
-        *n < index && question.redelivers.is_none() && unanswered && !withdrawn
+        *n < index && question.redelivers.is_none() && unanswered && !withdrawn && !scene.c.may_be_lost(question)
     });
     if let Some(open) = open.filter(|_| !free) {
         let method = scene.c.get(open).and_then(|q| q.method.as_deref()).unwrap_or_default();

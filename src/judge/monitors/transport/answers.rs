@@ -1,7 +1,7 @@
 //! How a server answers requests: statuses and content types.
 
 use super::web::{EVENT_STREAM, JSON, Web, is_guarded, lists};
-use crate::conversation::RoundTrip;
+use crate::conversation::{RoundTrip, Said};
 use crate::spec::Revision;
 use crate::wire::{Kind, Party};
 
@@ -159,11 +159,14 @@ fn together(web: &mut Web<'_>, head: &Head<'_>) {
     let Some((index, said)) = web.posted(head.number).filter(|(_, s)| s.is_request()) else { return };
     let id = "transport.streams.concurrent-posts";
     let Some(asked) = head.trip.request else { return };
-    // one that was posted before and got the head of its answer after this was posted
+    // one that was posted before, and answered after this was posted
     let beside = web.c.round_trips.iter().any(|(n, t)| {
-        let open = t.request.is_some_and(|r| r < asked) && t.response.is_some_and(|r| r > asked);
-        let request = web.posted(*n).is_some_and(|(_, s)| s.is_request() && s.session == said.session);
-        *n != head.number && open && request && t.succeeded()
+        let open = |r: &Said| {
+            let answered = r.answered_by.first().and_then(|a| web.c.get(*a)).map(|a| a.event);
+            r.is_request() && r.session == said.session && answered.is_none_or(|a| a > asked)
+        };
+        let before = t.request.is_some_and(|r| r < asked) && t.succeeded();
+        before && web.posted(*n).is_some_and(|(_, r)| open(r))
     });
     if !beside || web.initializes(head.number) {
         return;

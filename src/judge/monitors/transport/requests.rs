@@ -8,7 +8,8 @@ use crate::wire::{Kind, Party};
 pub(super) fn judge(web: &mut Web<'_>) {
     for (number, trip) in web.trips().collect::<Vec<_>>() {
         let Some(event) = trip.request else { continue };
-        if web.deliberate(number, trip) {
+        // of a head without its message it is not known whether it was meant to be like that
+        if web.deliberate(number, trip) || trip.method == "POST" && web.posted(number).is_none() {
             continue;
         }
         accept(web, number, trip, event);

@@ -103,7 +103,8 @@ fn farewell(web: &mut Web<'_>, number: u32, trip: &RoundTrip) {
 /// After 404 for its session a client begins anew, and does not go on with the old one.
 fn gone_on(web: &mut Web<'_>, number: u32, trip: &RoundTrip) {
     let (Some(id), Some(404), Some(told)) = (trip.session_sent.as_deref(), trip.status, trip.response) else { return };
-    if web.given(id).is_none() || trip.method == "DELETE" || web.deliberate(number, trip) {
+    // GET may be refused because there is no such thing
+    if web.given(id).is_none() || trip.method != "POST" || web.deliberate(number, trip) {
         return;
     }
     let requirement = "transport.session.client-reinitializes";

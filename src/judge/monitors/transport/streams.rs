@@ -218,6 +218,20 @@ pub fn broadcast(c: &Conversation, index: usize) -> Option<usize> {
     })
 }
 
+/// Did the server close the connection on which that request was to be answered so that the client comes back, and the client
+/// never did?
+#[must_use]
+pub fn awaits_return(c: &Conversation, request: &Said) -> bool {
+    let mut closed = None;
+    for stream in c.streams.values().filter(|s| s.writer == Party::Server && s.round_trip == request.round_trip) {
+        let marked = stream.items.iter().any(|i| i.event_id.is_some());
+        closed = closed.or(ended_by_server(stream).filter(|_| marked));
+    }
+    let back = |t: &RoundTrip| t.header("last-event-id").is_some() && t.session == Some(request.session);
+    request.round_trip.is_some()
+        && closed.is_some_and(|closed| !c.round_trips.values().any(|t| back(t) && t.request > Some(closed)))
+}
+
 /// Were the streams of two messages open together when both were sent?
 fn beside(c: &Conversation, first: &Said, second: &Said) -> bool {
     let (Some(a), Some(b)) = (c.streams.get(&first.stream), c.streams.get(&second.stream)) else { return false };
