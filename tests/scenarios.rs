@@ -116,7 +116,7 @@ fn unproven(way: &Way, trace: &Trace, judgement: &Judgement) -> Vec<String> {
         }
         let shown = |event: &u32| {
             let same = |c: &&judge::Cleared| c.requirement == claim.requirement && c.party == claim.party;
-            judgement.cleared.iter().filter(same).any(|c| same_answer(trace, *event, c.event))
+            judgement.cleared.iter().filter(same).any(|c| same_act(trace, *event, c.event))
         };
         // an act shows it each time that it happens; of a block, some message in it does
         let missing: Vec<u32> = events.iter().copied().filter(|event| !shown(event)).collect();
@@ -136,22 +136,23 @@ fn unproven(way: &Way, trace: &Trace, judgement: &Judgement) -> Vec<String> {
     wrong
 }
 
-/// Are two events one answer: the same event, or the head of an HTTP response and the message in its body?
-fn same_answer(trace: &Trace, one: u32, other: u32) -> bool {
-    let body = |seq: u32| trace.events.get(usize::try_from(seq).unwrap()).map(|e| &e.body);
+/// Are two events one act: the same event, or two of one HTTP round trip? (What a head says is not in the message that goes
+/// with it, and how a stream began is not in its end.)
+fn same_act(trace: &Trace, one: u32, other: u32) -> bool {
     let trip_of = |stream| {
         trace.events.iter().find_map(|e| match &e.body {
             Body::StreamOpened { stream: opened, round_trip, .. } if *opened == stream => *round_trip,
             _ => None,
         })
     };
-    one == other
-        || match (body(one), body(other)) {
-            (Some(Body::HttpResponse { round_trip, .. }), Some(Body::Message { stream, from: Party::Server, .. })) => {
-                trip_of(*stream) == Some(*round_trip)
-            }
-            _ => false,
+    let trip = |seq: u32| match &trace.events.get(usize::try_from(seq).unwrap())?.body {
+        Body::HttpRequest { round_trip, .. } | Body::HttpResponse { round_trip, .. } => Some(*round_trip),
+        Body::Message { stream, .. } | Body::Signal { stream, .. } | Body::StreamClosed { stream, .. } => {
+            trip_of(*stream)
         }
+        _ => None,
+    };
+    one == other || trip(one).is_some_and(|one| trip(other) == Some(one))
 }
 
 /// A requirement that a step claims to show of a party under test.
