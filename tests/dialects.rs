@@ -32,7 +32,7 @@ fn play(scenario: &Arc<Scenario>, change: fn(&mut ServerPolicy)) -> (Trace, Judg
     let play = pair::prepare(plan, Seat::Client, REVISION, choices, &mut random);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
     // who cannot tell its callers apart does not list their tasks
-    let alone = |setup: &mut mcp_interop::reference::server::Setup| setup.without = vec!["tasks.list".to_owned()];
+    let alone = |setup: &mut mcp_interop::reference::server::Setup| setup.without.push("tasks.list".to_owned());
     let mut policy = ServerPolicy::reference();
     change(&mut policy);
     let server_setup: Option<fn(&mut mcp_interop::reference::server::Setup)> =
