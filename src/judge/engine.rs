@@ -436,6 +436,11 @@ impl Desk<'_> {
                 let overdue = matches!(self.trace.end(), Some(EndReason::Deadline)) && is_answer(plan, step);
                 let answered = monitors::base::ANSWERED;
                 let unanswered = (overdue && self.catalogue.get(answered).is_some()).then(|| answered.to_owned());
+                let open = |s: &&crate::conversation::Said| {
+                    s.from == party.other() && s.is_request() && s.answered_by.is_empty()
+                };
+                let last_open = self.conversation.said.iter().rev().find(open).map(|s| s.event);
+                let asked = last_open.filter(|_| unanswered.is_some());
                 let of_party = proves.iter().find(|id| outcome::binds(self.catalogue, id, *party));
                 let requirement = unanswered
                     .or_else(|| of_party.cloned())
@@ -445,7 +450,7 @@ impl Desk<'_> {
                     decision: requirement.as_deref().and_then(|id| self.decision(id)),
                     requirement,
                     blame,
-                    event: known.as_ref().and_then(|f| f.event).or(*event),
+                    event: known.as_ref().and_then(|f| f.event).or(asked).or(*event),
                     pointer: None,
                     step: Some(step.clone()),
                     span: Some(span.start..span.end),
