@@ -231,7 +231,8 @@ impl Fault {
         let mut all: Vec<Outgoing> = before;
         if let Some(value) = it {
             // as it is written: another order is another message
-            let other = message.to_string() != value.to_string() || event_id.is_some() || over.is_some();
+            let (meant, sent) = (message.to_string(), value.to_string());
+            let other = meant != sent || event_id.is_some() || over.is_some();
             let changed = other || frames.is_some() || delay > Duration::ZERO;
             let whats = match frames {
                 Some(frames) => frames.into_iter().map(What::Bytes).collect(),
