@@ -267,33 +267,19 @@ fn broadcasts(web: &mut Web<'_>) {
     }
 }
 
-/// An event with an id, on its way to the client.
-struct Named<'a> {
-    event: u32,
-    session: usize,
-    round_trip: u32,
-    id: &'a str,
-    said: Option<usize>,
-    /// Did the client come back for it?
-    resumed: bool,
-}
-
 /// No event id comes twice in a session, unless the same event comes again on resumption.
 fn event_ids(web: &mut Web<'_>) {
-    let mut all: Vec<Named<'_>> = Vec::new();
+    let mut all = Vec::new();
     for (_, stream, trip) in web.event_streams() {
         let (Some(session), Some(number)) = (trip.session, stream.round_trip) else { continue };
         let resumed = web.resumes(trip).is_some();
         let items = stream.items.iter();
-        all.extend(items.filter_map(|i| {
-            let id = i.event_id.as_deref()?;
-            Some(Named { event: i.event, session, round_trip: number, id, said: i.said, resumed })
-        }));
+        all.extend(items.filter_map(|i| Some((i.event, session, number, i.event_id.as_deref()?, i.said, resumed))));
     }
-    all.sort_unstable_by_key(|named| named.event);
+    all.sort_unstable_by_key(|(event, ..): &(u32, usize, u32, &str, Option<usize>, bool)| *event);
     let mut seen: HashMap<(usize, &str), Option<usize>> = HashMap::new();
     let mut counts: HashMap<usize, usize> = HashMap::new();
-    for Named { event, session, round_trip: number, id, said, resumed } in all {
+    for (event, session, number, id, said, resumed) in all {
         let value = |i: Option<usize>| i.and_then(|i| web.c.get(i)).map(|s| s.message.value().clone());
         let requirement = "transport.event-id.unique";
         match seen.get(&(session, id)) {
