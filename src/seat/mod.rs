@@ -1,6 +1,7 @@
 //! One automaton, three thin adapters: a scenario played as the client, as the server, or watched.
 
 mod answers;
+mod asked;
 pub mod cast;
 mod company;
 pub mod deviation;
