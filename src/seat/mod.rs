@@ -42,6 +42,9 @@ pub struct Play {
     pub cap: Duration,
     /// How many events it may record.
     pub most_events: usize,
+    /// Nothing at all came when it was played before, and elsewhere the other party does speak: if nothing comes again, that
+    /// is its doing. The first time it may not have been able to start.
+    pub again: bool,
 }
 
 impl Play {

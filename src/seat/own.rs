@@ -64,6 +64,7 @@ pub async fn play(
         interrupted,
     };
     let reason = stage.run().await;
+    let reason = stage.or_not_started(reason);
     let Stage { mut recorder, link, company, over, .. } = stage;
     recorder.record(Body::End { reason });
     let left = company.sessions().into_iter().filter(|session| !over.contains(session));
@@ -187,6 +188,21 @@ impl Stage<'_> {
                 }
                 Woken::Interrupted => return EndReason::Interrupted,
             }
+        }
+    }
+
+    /// A party that left or was waited for in vain before it said anything may not have been able to start.
+    fn or_not_started(&mut self, reason: EndReason) -> EndReason {
+        if self.play.again || self.recorder.exchange().heard() {
+            return reason;
+        }
+        match reason {
+            EndReason::Deadline => {
+                let waited = self.recorder.now().as_secs();
+                EndReason::NotStarted { how: format!("it said nothing at all within {waited} s") }
+            }
+            EndReason::Gone { how, .. } => EndReason::NotStarted { how: format!("it said nothing at all: {how}") },
+            other => other,
         }
     }
 
