@@ -120,6 +120,11 @@ impl Request {
     }
 }
 
+/// A message as it goes over the wire.
+fn written(message: &Value) -> String {
+    message.to_string()
+}
+
 /// A file of faults that cannot be read.
 #[derive(Debug, thiserror::Error)]
 #[error("these are no faults: {0}")]
@@ -231,7 +236,7 @@ impl Fault {
         let mut all: Vec<Outgoing> = before;
         if let Some(value) = it {
             // as it is written: another order is another message
-            let other = message.to_string() != value.to_string() || event_id.is_some() || over.is_some();
+            let other = written(message) != written(&value) || event_id.is_some() || over.is_some();
             let changed = other || frames.is_some() || delay > Duration::ZERO;
             let whats = match frames {
                 Some(frames) => frames.into_iter().map(What::Bytes).collect(),

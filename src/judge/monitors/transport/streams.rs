@@ -269,14 +269,14 @@ fn broadcasts(web: &mut Web<'_>) {
 
 /// No event id comes twice in a session, unless the same event comes again on resumption.
 fn event_ids(web: &mut Web<'_>) {
-    let mut all: Vec<(u32, usize, u32, &str, Option<usize>, bool)> = Vec::new();
+    let mut all = Vec::new();
     for (_, stream, trip) in web.event_streams() {
         let (Some(session), Some(number)) = (trip.session, stream.round_trip) else { continue };
         let resumed = web.resumes(trip).is_some();
         let items = stream.items.iter();
         all.extend(items.filter_map(|i| Some((i.event, session, number, i.event_id.as_deref()?, i.said, resumed))));
     }
-    all.sort_unstable_by_key(|(event, ..)| *event);
+    all.sort_unstable_by_key(|(event, ..): &(u32, usize, u32, &str, Option<usize>, bool)| *event);
     let mut seen: HashMap<(usize, &str), Option<usize>> = HashMap::new();
     let mut counts: HashMap<usize, usize> = HashMap::new();
     for (event, session, number, id, said, resumed) in all {
