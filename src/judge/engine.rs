@@ -405,6 +405,8 @@ impl Desk<'_> {
                     s.from == party.other() && s.is_request() && s.answered_by.is_empty()
                 };
                 let last_open = self.conversation.said.iter().rev().find(open).map(|s| s.event);
+                // bytes that nobody can read are no request, and what their answer would have shown is the better word
+                let unanswered = unanswered.filter(|_| last_open.is_some());
                 let asked = last_open.filter(|_| unanswered.is_some());
                 let of_party = proves.iter().find(|id| outcome::binds(self.catalogue, id, *party));
                 let requirement = unanswered
