@@ -73,7 +73,12 @@ pub fn binds(bound: &Map<String, Value>) -> Result<BTreeMap<String, Bind>, Strin
 pub fn patience(trace: &Trace) -> Patience {
     let ms = |name: &str| trace.header.limits.get(name).and_then(Value::as_u64).map(Duration::from_millis);
     let default = Patience::default();
-    Patience { step: ms("step_ms").unwrap_or(default.step), settle: ms("settle_ms").unwrap_or(default.settle) }
+    let [start, step, settle] = ["start_ms", "step_ms", "settle_ms"].map(ms);
+    Patience {
+        start: start.unwrap_or(default.start),
+        step: step.unwrap_or(default.step),
+        settle: settle.unwrap_or(default.settle),
+    }
 }
 
 struct Desk<'a> {
