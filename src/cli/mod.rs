@@ -27,7 +27,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Play the client against a server, and judge the server; without a server, against the embedded one
-    Server(server::Arguments),
+    Server(Box<server::Arguments>),
     /// List the scenarios, with the seats and revisions they hold for
     List(list::Arguments),
     /// Check scenario files
@@ -35,7 +35,7 @@ enum Command {
     /// Print what a scenario sends, expects and proves from a seat
     Explain(explain::Arguments),
     /// Offer the embedded server over stdio or HTTP
-    Serve(serve::Arguments),
+    Serve(Box<serve::Arguments>),
     /// List the peers of harness.toml, or install them
     Peers(peers::Arguments),
 }
@@ -55,11 +55,11 @@ pub fn main() -> ExitCode {
         }
     };
     let done = match cli.command {
-        Command::Server(arguments) => server::run(arguments),
+        Command::Server(arguments) => server::run(*arguments),
         Command::List(arguments) => list::run(&arguments),
         Command::Lint(arguments) => lint::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),
-        Command::Serve(arguments) => serve::run(arguments),
+        Command::Serve(arguments) => serve::run(*arguments),
         Command::Peers(arguments) => peers::run(arguments),
     };
     match done {

@@ -8,10 +8,10 @@ use crate::scenario::bind::Bind;
 use crate::scenario::exchange::{Exchange, Patience};
 use crate::scenario::model::{Scenario, StepBody, Verb, each_step};
 use crate::scenario::plan::Plan;
-use crate::scenario::walk::{Deviation, Ending, Walk};
+use crate::scenario::walk::{Ending, Walk};
 use crate::scenario::{Source, parse, seats};
 use crate::spec::catalogue::{Catalogue, Level};
-use crate::trace::{Body, EndReason, StreamId, Trace};
+use crate::trace::{Body, EndReason, Trace};
 use crate::wire::Party;
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet};
@@ -73,15 +73,21 @@ pub fn binds(bound: &Map<String, Value>) -> Result<BTreeMap<String, Bind>, Strin
 pub fn patience(trace: &Trace) -> Patience {
     let ms = |name: &str| trace.header.limits.get(name).and_then(Value::as_u64).map(Duration::from_millis);
     let default = Patience::default();
-    Patience { step: ms("step_ms").unwrap_or(default.step), settle: ms("settle_ms").unwrap_or(default.settle) }
+    let [start, step, settle] = ["start_ms", "step_ms", "settle_ms"].map(ms);
+    Patience {
+        start: start.unwrap_or(default.start),
+        step: step.unwrap_or(default.step),
+        settle: settle.unwrap_or(default.settle),
+    }
 }
 
-struct Desk<'a> {
-    trace: &'a Trace,
-    conversation: Conversation,
-    catalogue: &'static Catalogue,
-    evidence: Vec<Evidence>,
-    walked: Option<Result<(Arc<Plan>, Walk), String>>,
+/// Where one trace is judged: all that is known of it.
+pub(super) struct Desk<'a> {
+    pub(super) trace: &'a Trace,
+    pub(super) conversation: Conversation,
+    pub(super) catalogue: &'static Catalogue,
+    pub(super) evidence: Vec<Evidence>,
+    pub(super) walked: Option<Result<(Arc<Plan>, Walk), String>>,
 }
 
 impl Desk<'_> {
@@ -123,7 +129,7 @@ impl Desk<'_> {
         matches!(self.trace.end(), Some(EndReason::Interrupted) | None)
     }
 
-    fn tests(&self, party: Party) -> bool {
+    pub(super) fn tests(&self, party: Party) -> bool {
         self.trace.header.seat.tests(party)
     }
 
@@ -302,47 +308,6 @@ impl Desk<'_> {
         }
     }
 
-    /// Do two events belong to one HTTP round trip?
-    fn same_round_trip(&self, one: u32, other: u32) -> bool {
-        let event = |seq: u32| self.trace.events.get(usize::try_from(seq).ok()?).map(|e| &e.body);
-        let trip_of = |stream: StreamId| {
-            self.trace.events.iter().find_map(|e| match &e.body {
-                Body::StreamOpened { stream: opened, round_trip, .. } if *opened == stream => *round_trip,
-                _ => None,
-            })
-        };
-        let trip = |seq: u32| match event(seq)? {
-            Body::HttpRequest { round_trip, .. } | Body::HttpResponse { round_trip, .. } => Some(*round_trip),
-            Body::Message { stream, .. } | Body::Signal { stream, .. } | Body::StreamClosed { stream, .. } => {
-                trip_of(*stream)
-            }
-            _ => None,
-        };
-        trip(one).is_some_and(|one| trip(other) == Some(one))
-    }
-
-    /// Does a monitor's finding at that message say it already? Only one about the same place, or about a requirement that
-    /// the step claims; of the message as a whole only a broken MUST does. Something else that is wrong with the message
-    /// explains nothing.
-    fn explained(&self, deviation: &Deviation) -> bool {
-        let claimed = |e: &Evidence| deviation.proves.iter().any(|id| id == e.requirement);
-        let beside = |e: &Evidence| e.said.is_none() && self.same_round_trip(e.event, deviation.event);
-        // what the head of an answer does wrong is said of the head, and the step may have waited for its message
-        if self.evidence.iter().any(|e| e.is_broken() && e.party == deviation.party && claimed(e) && beside(e)) {
-            return true;
-        }
-        self.evidence.iter().filter(|e| e.event == deviation.event && e.party == deviation.party).any(|e| {
-            let Shown::Broken { pointer, .. } = &e.verdict else { return false };
-            if deviation.proves.iter().any(|id| id == e.requirement) {
-                return true;
-            }
-            if pointer.is_empty() || deviation.pointer.is_empty() {
-                return e.level == Level::Must;
-            }
-            within(pointer, &deviation.pointer) || within(&deviation.pointer, pointer)
-        })
-    }
-
     fn outcome(&self, plan: &Plan, walk: &Walk, findings: &mut Vec<Finding>) -> Outcome {
         let missed = |findings: &mut Vec<Finding>, finding: Finding| {
             findings.push(finding);
@@ -474,78 +439,6 @@ impl Desk<'_> {
         self.tests(*party).then_some(finding)
     }
 
-    /// Is it a value that the other party had no right to give us, and that we only said after it?
-    fn echoes(&self, evidence: &Evidence) -> bool {
-        if self.tests(evidence.party) {
-            return false;
-        }
-        let given = |e: &&Evidence| e.is_broken() && self.tests(e.party) && e.event < evidence.event;
-        // what we say to garbage is no fault of ours
-        let said = evidence.said.and_then(|said| self.conversation.get(said));
-        let to_us = |s: &crate::conversation::Said| s.answers.or(s.meant_for);
-        let answered = said.and_then(|s| self.conversation.get(to_us(s)?));
-        if answered.is_some_and(|a| self.evidence.iter().filter(given).any(|e| e.event == a.event)) {
-            return true;
-        }
-        let Some(value) = self.shown_at(evidence) else { return false };
-        self.evidence.iter().filter(given).any(|e| self.shown_at(e) == Some(value))
-    }
-
-    /// What a message has at the place that is wrong.
-    fn shown_at(&self, evidence: &Evidence) -> Option<&Value> {
-        let Shown::Broken { pointer, .. } = &evidence.verdict else { return None };
-        if pointer.is_empty() {
-            return None;
-        }
-        self.conversation.get(evidence.said?)?.message.value().pointer(pointer)
-    }
-
-    /// The failure from which what a party says at that event, in words that the specification does not have, merely follows:
-    /// its own, earlier, about the same task; or one whose wrong value we had to ask with.
-    fn root(&self, findings: &[Finding], party: Party, event: u32) -> Option<usize> {
-        let said = self.conversation.said.iter().find(|s| s.event == event)?;
-        let echoed = self.asked_with_an_echo(event);
-        findings.iter().position(|f| {
-            let at = f.event.filter(|at| *at < event && f.verdict == Verdict::Fail && f.blame == Blame::from(party));
-            let earlier = at.and_then(|at| self.conversation.said.iter().find(|s| s.event == at));
-            earlier.is_some_and(|s| echoed || s.task.is_some() && s.task == said.task)
-        })
-    }
-
-    /// The requirement by which that message, as a whole, should have been something else.
-    fn wrong_kind(&self, deviation: &Deviation) -> Option<&'static str> {
-        let whole = |e: &&Evidence| match &e.verdict {
-            Shown::Broken { pointer, .. } => matches!(pointer.as_str(), "" | "/error" | "/error/code" | "/result"),
-            Shown::Held => false,
-        };
-        let at = |e: &&Evidence| e.event == deviation.event && e.party == deviation.party;
-        let found = self.evidence.iter().filter(|_| deviation.pointer.is_empty()).filter(at).find(whole);
-        found.map(|e| e.requirement)
-    }
-
-    /// Does it answer a request of ours that had a value of the other party's in it which that had no right to give?
-    fn asked_with_an_echo(&self, event: u32) -> bool {
-        let said = self.conversation.said.iter().find(|s| s.event == event);
-        let asked = said.and_then(|s| self.conversation.request_of(s));
-        let echo = |e: &&Evidence| e.is_broken() && self.echoes(e);
-        asked.is_some_and(|a| self.evidence.iter().filter(echo).any(|e| e.event == a.event))
-    }
-
-    /// What is wrong in an answer of that party that answers nothing: it may have been the one that is missing.
-    fn stray(&self, findings: &[Finding], party: Party) -> Option<usize> {
-        let nobodys = |event: u32| {
-            let said = self.conversation.said.iter().find(|s| s.event == event);
-            said.is_some_and(|s| s.message.is_answer() && s.answers.is_none())
-        };
-        findings.iter().position(|f| f.blame == Blame::from(party) && f.event.is_some_and(nobodys))
-    }
-
-    /// The worst finding on a party under test that is there already: what came later follows from it.
-    fn cause(&self, findings: &[Finding]) -> Option<usize> {
-        let worst = findings.iter().enumerate().filter(|(_, f)| matches!(f.blame, Blame::Client | Blame::Server));
-        worst.max_by_key(|(i, f)| (f.verdict, std::cmp::Reverse(*i))).map(|(i, _)| i)
-    }
-
     fn checks(&self, findings: &[Finding], cleared: &[Cleared], unreached: BTreeMap<String, String>) -> Vec<Check> {
         let mut checks: BTreeMap<String, Check> = BTreeMap::new();
         for one in cleared {
@@ -594,11 +487,6 @@ fn is_answer(plan: &Plan, step: &str) -> bool {
         found |= s.name == step && matches!(&s.body, StepBody::Act(act) if matches!(act.verb, Verb::Answers { .. }));
     });
     found
-}
-
-/// Is a place of a message inside another, or the same one?
-fn within(place: &str, other: &str) -> bool {
-    place.strip_prefix(other).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 /// The verdict of breaking something of that level.

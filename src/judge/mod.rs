@@ -1,5 +1,6 @@
 //! What a trace proves, and who is at fault. Reads a [`crate::trace::Trace`] and nothing else.
 
+mod cause;
 pub mod engine;
 pub mod evidence;
 pub mod finding;

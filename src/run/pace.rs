@@ -24,13 +24,15 @@ pub struct Pace {
     slowest: Duration,
     /// How long it was waited for in vain.
     waited: Duration,
+    /// And how long in vain for its first word. That says nothing of how fast it answers.
+    unstarted: Duration,
 }
 
 impl Pace {
     /// Nothing was shown yet.
     #[must_use]
     pub fn new(patience: Patience) -> Pace {
-        Pace { patience, slowest: Duration::ZERO, waited: Duration::ZERO }
+        Pace { patience, slowest: Duration::ZERO, waited: Duration::ZERO, unstarted: Duration::ZERO }
     }
 
     /// How long the steps of the next play are waited for. A deadline that is not used costs nothing, so it is the whole
@@ -47,7 +49,7 @@ impl Pace {
     /// Was it waited for in vain so long that it is enough?
     #[must_use]
     pub fn spent(&self) -> bool {
-        self.waited >= MOST_WAITED
+        self.waited + self.unstarted >= MOST_WAITED
     }
 
     /// Takes in what a server showed in a play.
@@ -57,9 +59,12 @@ impl Pace {
         let took = |s: &crate::conversation::Said| Some(s.at.saturating_sub(c.request_of(s)?.at));
         let slowest = c.said.iter().filter(server).filter_map(took).max().unwrap_or_default();
         self.slowest = self.slowest.max(Duration::from_micros(slowest));
-        if matches!(trace.end(), Some(EndReason::Deadline)) {
-            let last = c.said.iter().map(|s| s.at).max().unwrap_or_default();
-            self.waited += Duration::from_micros(c.ended_at.saturating_sub(last));
+        let last = c.said.iter().map(|s| s.at).max().unwrap_or_default();
+        let waited = Duration::from_micros(c.ended_at.saturating_sub(last));
+        match trace.end() {
+            Some(EndReason::Deadline) => self.waited += waited,
+            Some(EndReason::NotStarted { .. }) => self.unstarted += waited,
+            _ => {}
         }
     }
 }
@@ -96,6 +101,19 @@ mod tests {
         pace.note(&play(900, false));
         assert_eq!(pace.patience().step, whole, "never more than at first");
         assert!(!pace.spent());
+    }
+
+    #[test]
+    fn a_program_that_did_not_start_is_given_no_less_time_to_answer() {
+        let mut pace = Pace::new(Patience::default());
+        let mut t = Sample::stdio();
+        t.client(json!({"jsonrpc": "2.0", "id": 0, "method": "initialize"}));
+        t.wait(15_000);
+        let how = "it said nothing".to_owned();
+        pace.note(&t.ended(EndReason::NotStarted { how: how.clone() }));
+        assert_eq!(pace.patience().step, Patience::default().step);
+        (0..3).for_each(|_| pace.note(&t.ended(EndReason::NotStarted { how: how.clone() })));
+        assert!(pace.spent());
     }
 
     #[test]

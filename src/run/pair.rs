@@ -59,6 +59,7 @@ pub fn prepare(
         patience: Patience::default(),
         cap: Duration::from_secs(60),
         most_events: 10_000,
+        again: false,
     }
 }
 
@@ -67,8 +68,8 @@ pub fn prepare(
 pub fn header(play: &Play, client: &str, server: &str, bound: Map<String, Value>) -> Header {
     let scenario = play.plan.scenario();
     let ms = |d: Duration| u64::try_from(d.as_millis()).unwrap_or(u64::MAX);
-    let limits =
-        json!({ "step_ms": ms(play.patience.step), "settle_ms": ms(play.patience.settle), "cap_ms": ms(play.cap) });
+    let Patience { start, step, settle } = play.patience;
+    let limits = json!({ "start_ms": ms(start), "step_ms": ms(step), "settle_ms": ms(settle), "cap_ms": ms(play.cap) });
     Header {
         format: FORMAT,
         harness: env!("CARGO_PKG_VERSION").to_owned(),

@@ -202,6 +202,7 @@ fn plays_of(scenario: Scenario, transport: Transport, options: &Options, random:
         patience: options.patience,
         cap: Duration::from_secs(60),
         most_events: 10_000,
+        again: false,
     };
     branches(&plan.choices_of(Party::Client)).into_iter().map(play).collect()
 }
@@ -248,8 +249,13 @@ impl<S: Servers> Run<'_, S> {
         if let Some(reason) = given_up {
             return Came::Skipped(skipped(play.plan.scenario(), self.transport, &reason));
         }
-        let play = Play { patience: self.pace().patience(), ..play };
-        let (came, closed) = match self.one(&play, surroundings).await {
+        let mut patience = self.pace().patience();
+        if self.transport == Transport::Http {
+            // what listens is up already
+            patience.start = patience.step;
+        }
+        let mut play = Play { patience, ..play };
+        let (mut came, closed) = match self.one(&play, surroundings).await {
             Ok(played) => {
                 let silence = is_silent(&played.trace);
                 if let Some(pace) = &mut self.state.borrow_mut().pace {
@@ -276,6 +282,16 @@ impl<S: Servers> Run<'_, S> {
         let patience = survey::PATIENCE.min(self.pace().patience().step * 2);
         match self.survey(patience).await {
             Ok(None) => {}
+            // that it could not start is the machine's affair, unless it is so again
+            Ok(Some(_)) if silent < MOST_SILENT && not_started(&came) => {
+                play.again = true;
+                if let Ok(played) = self.one(&play, surroundings).await {
+                    if let Some(pace) = &mut self.state.borrow_mut().pace {
+                        pace.note(&played.trace);
+                    }
+                    came = Came::Played(Box::new(played));
+                }
+            }
             Ok(Some(_)) if silent < MOST_SILENT => {
                 let troubles = closed.map(|closed| trouble(self.transport, closed));
                 self.state.borrow_mut().troubles.extend(troubles);
@@ -284,8 +300,11 @@ impl<S: Servers> Run<'_, S> {
                 let what = format!("it said nothing at all in {silent} plays");
                 self.give_up(Closed { what, stderr: None, blame: Blame::Server });
             }
-            // it did answer before
-            Err(closed) => self.give_up(Closed { blame: Blame::Server, ..closed }),
+            // a program that is started anew may fail to start; what listens did answer before
+            Err(closed) => {
+                let blame = if self.transport == Transport::Http { Blame::Server } else { closed.blame };
+                self.give_up(Closed { blame, ..closed });
+            }
         }
         came
     }
@@ -378,6 +397,14 @@ fn is_silent(trace: &Trace) -> bool {
     waited && trace.events.iter().filter(|event| of_server(&event.body)).nth(1).is_none()
 }
 
+/// Did a play end before anything at all came of the server?
+fn not_started(came: &Came) -> bool {
+    let Came::Played(played) = came else { return false };
+    let said = |body: &Body| matches!(body, Body::Message { from: Party::Server, .. } | Body::HttpResponse { .. });
+    matches!(played.trace.end(), Some(EndReason::NotStarted { .. }))
+        && !played.trace.events.iter().any(|e| said(&e.body))
+}
+
 /// What a server is said to offer and does not, one sentence each.
 fn unkept(offer: &Offer, options: &Options, transport: Transport) -> Vec<String> {
     let capabilities = options
@@ -406,6 +433,11 @@ pub fn branches(counts: &[u8]) -> Vec<Vec<u8>> {
     }
     ways
 }
+
+#[cfg(test)]
+#[path = "server_tests.rs"]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod starting;
 
 #[cfg(test)]
 mod tests {

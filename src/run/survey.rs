@@ -20,6 +20,8 @@ use std::time::Duration;
 
 /// How long one answer may take of a server of which nothing is known.
 pub const PATIENCE: Duration = Duration::from_secs(10);
+/// How long the first answer may take of a program that was just started.
+const START: Duration = Duration::from_secs(15);
 /// How long the acceptance of `notifications/initialized` is waited for.
 const ACCEPTANCE: Duration = Duration::from_secs(3);
 /// How long the end of a program is waited for when one of its pipes has broken: it says more than the pipe does.
@@ -120,21 +122,22 @@ pub struct Failed {
     pub blame: Blame,
 }
 
-/// Asks a server what it offers, in a session of its own. Each answer may take so long.
+/// Asks a server what it offers, in a session of its own. Each answer may take so long, and the first of a program longer.
 ///
 /// # Errors
 /// What went wrong, and whose fault that is.
 pub async fn survey(mut link: Link, revision: Revision, patience: Duration) -> Result<Offer, Failed> {
+    let start = if link.transport() == Transport::Stdio { START } else { patience };
     let mut asker = Asker {
         link: &mut link,
-        patience,
+        patience: patience.max(start),
         next: 0,
         trips: BTreeMap::new(),
         session: false,
         opened: false,
         how_gone: None,
     };
-    let offer = asker.survey(revision).await;
+    let offer = asker.survey(revision, patience).await;
     let blame = if asker.opened { Blame::Server } else { Blame::Environment };
     let offer = offer.map_err(|what| Failed { what, blame });
     if link.transport() == Transport::Http {
@@ -156,13 +159,14 @@ struct Asker<'a> {
 }
 
 impl Asker<'_> {
-    async fn survey(&mut self, revision: Revision) -> Result<Offer, String> {
+    async fn survey(&mut self, revision: Revision, patience: Duration) -> Result<Offer, String> {
         let params = json!({
             "protocolVersion": revision.as_str(),
             "capabilities": client::capabilities(revision),
             "clientInfo": { "name": "mcp-interop", "version": env!("CARGO_PKG_VERSION") },
         });
         let result = self.ask("initialize", params).await?;
+        self.patience = patience;
         let version = result.get("protocolVersion").and_then(Value::as_str);
         let version = version.ok_or("its answer to `initialize` has no protocolVersion")?.to_owned();
         if version != revision.as_str() {

@@ -22,6 +22,9 @@ use std::time::Duration;
 /// How long things may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Patience {
+    /// How long the other party may take to say anything at all: a program that was just started has to come up first, and how
+    /// long that takes says more of the machine than of the program.
+    pub start: Duration,
     /// How long the other party may take for a step that says nothing else.
     pub step: Duration,
     /// How long is waited on a stream for something that must not come and that no fence can rule out.
@@ -30,7 +33,8 @@ pub struct Patience {
 
 impl Default for Patience {
     fn default() -> Self {
-        Patience { step: Duration::from_secs(5), settle: Duration::from_millis(500) }
+        let start = Duration::from_secs(15);
+        Patience { start, step: Duration::from_secs(5), settle: Duration::from_millis(500) }
     }
 }
 
@@ -142,6 +146,8 @@ pub struct Exchange {
     pub(super) patience: Patience,
     pub(super) now: Duration,
     pub(super) progress_at: Duration,
+    /// Has anything come of the other party?
+    heard: bool,
     /// Are the handshakes of all clients over?
     pub(super) ready: bool,
     /// The clients whose handshake is over.
@@ -183,6 +189,7 @@ impl Exchange {
             patience,
             now: Duration::ZERO,
             progress_at: Duration::ZERO,
+            heard: ours.is_none(),
             ready: revision.era() == Era::Modern || plan.greets(),
             greeted: BTreeSet::new(),
             scripted: BTreeMap::new(),
@@ -224,6 +231,12 @@ impl Exchange {
             && (acts.is_empty() || self.states[self.plan.root].done || self.ready)
     }
 
+    /// Has anything come of the other party, be it only the head of a response?
+    #[must_use]
+    pub fn heard(&self) -> bool {
+        self.heard
+    }
+
     /// When a deadline of what is owed passes; `None` when nothing is owed.
     #[must_use]
     pub fn due_at(&self) -> Option<Duration> {
@@ -243,7 +256,8 @@ impl Exchange {
                 id = self.plan.nodes[node].parent;
             }
         }
-        Some(least.unwrap_or(self.progress_at + self.patience.step))
+        let step = if self.heard { self.patience.step } else { self.patience.step.max(self.patience.start) };
+        Some(least.unwrap_or(self.progress_at + step))
     }
 
     /// When something happens by time alone: a window that settles.
@@ -304,6 +318,7 @@ impl Exchange {
                 said(client.clone(), Party::Client, What::Asked { trip: *round_trip, method: method.clone(), resuming })
             }
             Body::HttpResponse { round_trip, status, headers, body } => {
+                self.hear(Party::Server, at);
                 let trip = self.trips.entry(*round_trip).or_default();
                 trip.status = Some(*status);
                 trip.response_headers.clone_from(headers);
@@ -321,6 +336,7 @@ impl Exchange {
                 None
             }
             Body::Message { stream, from, text, event_id, .. } => {
+                self.hear(*from, at);
                 self.note_stream(*stream, event_id.as_deref(), None);
                 let message = Message::read(Bytes::from(text.bytes()), &Limits::default());
                 let trip = self.streams.get(stream).and_then(|s| s.trip);
@@ -358,6 +374,14 @@ impl Exchange {
             self.happen(occurrence);
         }
         self.settle();
+    }
+
+    /// Something came of a party. The other one's first word begins the time for its steps.
+    fn hear(&mut self, from: Party, at: Duration) {
+        if !self.heard && self.ours != Some(from) {
+            self.heard = true;
+            self.progress_at = self.progress_at.max(at);
+        }
     }
 
     /// Which client began a round trip; `None` for the first.

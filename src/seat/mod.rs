@@ -1,6 +1,7 @@
 //! One automaton, three thin adapters: a scenario played as the client, as the server, or watched.
 
 mod answers;
+mod asked;
 pub mod cast;
 mod company;
 pub mod deviation;
@@ -41,6 +42,9 @@ pub struct Play {
     pub cap: Duration,
     /// How many events it may record.
     pub most_events: usize,
+    /// Nothing at all came when it was played before, and elsewhere the other party does speak: if nothing comes again, that
+    /// is its doing. The first time it may not have been able to start.
+    pub again: bool,
 }
 
 impl Play {

@@ -1,6 +1,7 @@
 //! The client's and the server's seat: the reference peers propose, the script disposes, a link carries.
 
 use super::answers::Answers;
+use super::asked::Asked;
 use super::company::Company;
 use super::gate::{Gate, Noted};
 use super::leave::Ended;
@@ -51,16 +52,19 @@ pub async fn play(
         waiting: VecDeque::new(),
         gate: Gate::new(ours, http),
         answers: Answers::default(),
+        asked: Asked::new(ours),
         over: BTreeSet::new(),
         gone: None,
         bytes: 0,
         open: BTreeSet::new(),
         fenced: None,
+        fence_sent: false,
         fence_answered: false,
         application_done: false,
         interrupted,
     };
     let reason = stage.run().await;
+    let reason = stage.or_not_started(reason);
     let Stage { mut recorder, link, company, over, .. } = stage;
     recorder.record(Body::End { reason });
     let left = company.sessions().into_iter().filter(|session| !over.contains(session));
@@ -80,6 +84,7 @@ struct Stage<'a> {
     waiting: VecDeque<(SessionKey, Option<Route>, Sending)>,
     gate: Gate,
     answers: Answers,
+    asked: Asked,
     /// The sessions that are over.
     over: BTreeSet<SessionKey>,
     gone: Option<EndReason>,
@@ -87,8 +92,9 @@ struct Stage<'a> {
     bytes: usize,
     /// The streams of answers that are open (HTTP).
     open: BTreeSet<StreamId>,
-    /// Until when the fence is waited for.
+    /// Since when the fence is waited for.
     fenced: Option<Duration>,
+    fence_sent: bool,
     fence_answered: bool,
     application_done: bool,
     interrupted: watch::Receiver<bool>,
@@ -185,6 +191,21 @@ impl Stage<'_> {
         }
     }
 
+    /// A party that left or was waited for in vain before it said anything may not have been able to start.
+    fn or_not_started(&mut self, reason: EndReason) -> EndReason {
+        if self.play.again || self.recorder.exchange().heard() {
+            return reason;
+        }
+        match reason {
+            EndReason::Deadline => {
+                let waited = self.recorder.now().as_secs();
+                EndReason::NotStarted { how: format!("it said nothing at all within {waited} s") }
+            }
+            EndReason::Gone { how, .. } => EndReason::NotStarted { how: format!("it said nothing at all: {how}") },
+            other => other,
+        }
+    }
+
     /// What has come already.
     async fn ready(&mut self) -> Option<LinkEvent> {
         tokio::select! {
@@ -195,26 +216,31 @@ impl Stage<'_> {
     }
 
     /// Asks for what shows that nothing more comes of the course (an answer given twice, a word too many): over stdio a
-    /// ping, whose answer comes after whatever else was on its way; over HTTP the end of the streams of answers. Says
+    /// ping, whose answer comes after whatever else was on its way; over HTTP the end of the streams of answers. And it gives
+    /// what we asked ourselves the time to be answered: requests may be answered in any order, and the ping first. Says
     /// until when to wait for it, and whether it is owed; `None` when it is there, or where the other party has no reason to
     /// say more.
     fn fence(&mut self) -> Option<(Duration, bool)> {
         if self.ours == Party::Server {
             return None;
         }
-        let settle = self.recorder.now() + self.play.patience.settle;
+        let now = self.recorder.now();
+        let begun = *self.fenced.get_or_insert(now);
+        let patient = begun + self.play.patience.step;
+        let owes = self.asked.any(&Id::from(FENCE));
         if self.link.transport() == Transport::Http {
-            let until = *self.fenced.get_or_insert(settle);
-            return (!self.open.is_empty()).then_some((until, false));
+            let settled = begun + self.play.patience.settle;
+            let open = (!self.open.is_empty()).then_some((settled, false));
+            return if owes { Some((patient, true)) } else { open };
         }
-        if self.fenced.is_none() {
-            self.fenced = Some(self.recorder.now() + self.play.patience.step);
+        if !self.fence_sent {
+            self.fence_sent = true;
             let message = message::request(&Id::from(FENCE), "ping", None);
             let what = Parcel::Message { route: Some(Route::Unrelated), message };
             let (step, breaks, headers, client) = (None, Vec::new(), Vec::new(), None);
             self.send(self.company.session(None), None, Sending { step, breaks, headers, client, what });
         }
-        self.fenced.filter(|_| !self.fence_answered).map(|until| (until, true))
+        (owes || !self.fence_answered).then_some((patient, true))
     }
 
     async fn wait(&mut self, at: Duration) -> Woken {
@@ -377,6 +403,7 @@ impl Stage<'_> {
         }
         let Some(session) = event.session else { return };
         let message = Message::read(Bytes::from(text.bytes()), &Limits::default());
+        self.asked.said(session, &body, &message);
         if *from == self.ours {
             self.company.sent(now, session, &message);
         } else {
@@ -414,6 +441,7 @@ impl Stage<'_> {
             }
             _ => {}
         }
+        self.asked.note(body);
         match self.gate.note(body, now) {
             Noted::Nothing => {}
             Noted::NoServer(how) => {

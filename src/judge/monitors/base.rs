@@ -5,7 +5,7 @@ use crate::judge::evidence::Shown;
 use crate::judge::monitor::{Monitor, Notes, Scene};
 use crate::judge::monitors::transport::streams::{awaits_return, broadcast};
 use crate::spec::methods;
-use crate::trace::{Closing, EndReason};
+use crate::trace::Closing;
 use crate::wire::json::LintKind;
 use crate::wire::{Id, Kind, Party};
 use serde_json::Value;
@@ -240,7 +240,7 @@ impl Monitor for Answered {
                 || scene.c.may_be_lost(said)
                 || waits(scene, said)
                 || garbled(scene, index, said)
-                || !had_the_chance(scene, index, said);
+                || !had_the_chance(scene, said);
             if !excused {
                 let verdict = Shown::Broken {
                     expected: format!("an answer to `{method}`"),
@@ -278,9 +278,9 @@ fn garbled(scene: &Scene<'_>, index: usize, said: &Said) -> bool {
     })
 }
 
-/// Did the receiver have time: the deadline passed, it went on to say something that came after, or it sent a whole response
-/// without an answer?
-fn had_the_chance(scene: &Scene<'_>, index: usize, said: &Said) -> bool {
+/// Did the receiver have time: a deadline passed, or it sent a whole response without an answer? That it answered something
+/// else shows nothing: requests may be answered in any order.
+fn had_the_chance(scene: &Scene<'_>, said: &Said) -> bool {
     let responded = said.from == Party::Client
         && said.round_trip.and_then(|r| scene.c.round_trips.get(&r)).is_some_and(|trip| {
             trip.content_type.as_deref() == Some("application/json") && trip.status.is_some_and(|s| s < 300)
@@ -291,12 +291,6 @@ fn had_the_chance(scene: &Scene<'_>, index: usize, said: &Said) -> bool {
     if responded {
         return true;
     }
-    match scene.c.end {
-        // what was asked just before a deadline that was another's is not overdue
-        Some(EndReason::Deadline) => said.at + OVERDUE <= scene.c.ended_at,
-        Some(EndReason::Finished) => scene.c.iter().skip(index).any(|(i, s)| {
-            s.session == said.session && s.from == said.to() && s.message.is_answer() && scene.c.known_when(index, i)
-        }),
-        _ => false,
-    }
+    // what was asked just before a deadline that was another's is not overdue
+    scene.waited() && said.at + OVERDUE <= scene.c.ended_at
 }

@@ -198,6 +198,20 @@ fn a_trace_that_was_cut_anywhere_accuses_nobody() {
 }
 
 /// The order of the evidence depends on the trace alone.
+/// Requests are answered in any order: that a later one is answered says nothing of the one before it, only time does.
+#[test]
+fn an_answer_to_something_else_shows_no_silence() {
+    for (waited, silent) in [(200, false), (5000, true)] {
+        let mut t = simple(Revision::V2025_11_25);
+        t.client(json!({"jsonrpc": "2.0", "id": 8, "method": "tools/list"}));
+        t.client(json!({"jsonrpc": "2.0", "id": 9, "method": "ping"}));
+        t.server(json!({"jsonrpc": "2.0", "id": 9, "result": {}}));
+        let trace = t.wait(waited).ended(EndReason::Finished);
+        let found = broken(&trace);
+        assert_eq!(found.iter().any(|line| line.contains(super::base::ANSWERED)), silent, "{waited} ms: {found:?}");
+    }
+}
+
 #[test]
 fn evidence_is_sorted_and_the_same_every_time() {
     for name in stored::NAMES {
