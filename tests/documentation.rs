@@ -213,7 +213,8 @@ fn files_that_are_shown_can_be_read() {
     assert_eq!(kinds.len(), 3);
 }
 
-/// The contract, the peers that are written to it, and the embedded server name the same tools.
+/// The contract, the peers that are written to it, and the embedded server name the same tools; what a peer has not, its page
+/// names.
 #[test]
 fn the_contract_is_what_the_peers_offer() {
     use mcp_interop::peer::config::Config;
@@ -228,7 +229,13 @@ fn the_contract_is_what_the_peers_offer() {
     assert!(tools.len() > 15);
     let config = Config::load(&repository().join("harness.toml")).unwrap();
     for peer in &config.peers {
-        assert_eq!(peer.claims.tools.iter().cloned().collect::<BTreeSet<_>>(), tools, "{}", peer.name);
+        let claimed: BTreeSet<String> = peer.claims.tools.iter().cloned().collect();
+        let beyond: Vec<&String> = claimed.difference(&tools).collect();
+        assert!(beyond.is_empty(), "{} claims what is not in the contract: {beyond:?}", peer.name);
+        let its_page = read(&format!("fixtures/{}/README.md", peer.name));
+        let untold: Vec<&String> =
+            tools.difference(&claimed).filter(|tool| !its_page.contains(&format!("`{tool}`"))).collect();
+        assert!(untold.is_empty(), "{} lacks without a word: {untold:?}", peer.name);
     }
     let ask =
         |id: u8, method: &str, params: Value| json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": params });

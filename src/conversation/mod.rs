@@ -205,12 +205,12 @@ impl Conversation {
         said.answers.and_then(|i| self.said.get(i))
     }
 
-    /// Did the stream on which a message came break, so that it may be lost to its receiver, whatever a record says that was
-    /// made on the way?
+    /// Did the stream on which a message of the server came break, so that it may be lost to the client, whatever a record
+    /// says that was made on the way? (A client whose stream breaks has a server that went away.)
     #[must_use]
     pub fn may_be_lost(&self, said: &Said) -> bool {
         let closed = self.streams.get(&said.stream).and_then(|s| s.closed.as_ref());
-        closed.is_some_and(|(_, how)| *how != Closing::Clean)
+        said.from == Party::Server && closed.is_some_and(|(_, how)| *how != Closing::Clean)
     }
 
     /// The session of a message.

@@ -1,10 +1,11 @@
 //! A declared fault in a party that is alive: what it sends in place of what it meant to send, session by session, and where
 //! it says so.
 
-use crate::fault::{Context, Fault, Request};
+use crate::fault::{Carrier, Context, Fault, Outgoing, Request};
 use crate::reference::{Proposal, Route, SessionKey};
 use crate::trace::event::Body;
-use crate::transport::{Feed, Order, SendOrder};
+use crate::trace::{StreamKind, Transport};
+use crate::transport::{Detour, Feed, Link, Order, SendOrder};
 use crate::wire::json::Limits;
 use crate::wire::{Id, Message, Party};
 use bytes::Bytes;
@@ -30,6 +31,8 @@ pub struct Deviation {
     teller: Option<Teller>,
     sessions: BTreeMap<SessionKey, Session>,
     untold: Vec<String>,
+    /// Over stdio: what its messages go over. Over HTTP that is known only below.
+    stream: Option<StreamKind>,
 }
 
 /// A fault counts the messages of each session by themselves.
@@ -43,7 +46,17 @@ impl Deviation {
     /// A fault that has done nothing yet.
     #[must_use]
     pub fn new(fault: Fault, teller: Option<Teller>) -> Deviation {
-        Deviation { by: fault.by, fault, teller, sessions: BTreeMap::new(), untold: Vec::new() }
+        Deviation { by: fault.by, fault, teller, sessions: BTreeMap::new(), untold: Vec::new(), stream: None }
+    }
+
+    /// It deviates on this connection, below its messages too.
+    pub(super) fn begins(&mut self, link: &mut Link) {
+        link.deviate(&self.fault);
+        self.stream = match (link.transport(), self.by) {
+            (Transport::Stdio, Party::Client) => Some(StreamKind::Stdin),
+            (Transport::Stdio, Party::Server) => Some(StreamKind::Stdout),
+            (Transport::Http, _) => None,
+        };
     }
 
     fn session(&mut self, key: SessionKey) -> &mut Session {
@@ -68,24 +81,26 @@ impl Deviation {
     /// What is sent in place of a proposal, and how much later.
     pub(super) fn altered(&mut self, proposal: &Proposal) -> Vec<(Duration, Order)> {
         let name = self.fault.name.clone();
+        let stream = self.stream;
         let session = self.session(proposal.session);
         let answered = match &proposal.route {
             Route::Answer(id) => session.open.iter().position(|open| open.id == *id),
             _ => None,
         };
         let answers = answered.and_then(|i| session.open.get(i));
-        let context = Context { answers, open: &session.open, ..Context::default() };
+        let context = Context { answers, open: &session.open, carrier: Carrier { stream, ..Carrier::default() } };
         let sent = session.fault.apply(&proposal.message, context);
         let mut told: Vec<String> = sent
             .iter()
-            .filter(|out| out.changed)
+            .filter(|out| out.changed && detour(out).is_none())
             .map(|out| format!("fault {name}: sent {}", String::from_utf8_lossy(&out.what.frame().unwrap_or_default())))
             .collect();
         if sent.is_empty() {
             told.push(format!("fault {name}: kept back {}", proposal.message));
         }
-        let frames: Vec<(Duration, Bytes)> =
-            sent.iter().filter_map(|out| Some((out.delay, Bytes::from(out.what.frame()?)))).collect();
+        let framed = sent.iter().filter_map(|out| Some((out, Bytes::from(out.what.frame()?))));
+        let (outs, frames): (Vec<&Outgoing>, Vec<(Duration, Bytes)>) =
+            framed.map(|(out, frame)| (out, (out.delay, frame))).unzip();
         let is_open = |id: &Id| session.open.iter().any(|open| open.id == *id);
         let read = |frame: &Bytes| Message::read(frame.clone(), &Limits::default());
         let answers = |frame: &Bytes| {
@@ -98,14 +113,15 @@ impl Deviation {
             _ => None,
         };
         let own = own.or_else(|| frames.iter().rposition(|(_, frame)| answers(frame).is_none()));
-        let orders = frames.iter().enumerate().map(|(i, (delay, frame))| {
+        let orders = frames.iter().zip(outs).enumerate().map(|(i, ((delay, frame), out))| {
             let route = match (answers(frame), &proposal.route) {
                 // an answer that a fault puts in goes where the answer to its request goes
                 (Some(id), _) => Route::Answer(id),
                 (None, Route::Answer(id)) if own != Some(i) => Route::Related(id.clone()),
                 (None, route) => route.clone(),
             };
-            (*delay, Order::Send(SendOrder::new(proposal.session, route, frame.clone())))
+            let send = SendOrder::new(proposal.session, route, frame.clone());
+            (*delay, Order::Send(SendOrder { detour: detour(out), ..send }))
         });
         let orders = orders.collect();
         if let Some(i) = answered {
@@ -116,7 +132,8 @@ impl Deviation {
     }
 
     /// Says what was done since it was last asked to.
-    pub(super) async fn tell(&mut self) {
+    pub(super) async fn tell(&mut self, link: &mut Link) {
+        self.untold.extend(link.deviated());
         for line in self.untold.drain(..) {
             match &self.teller {
                 Some(Teller::Record(feed)) => {
@@ -128,6 +145,13 @@ impl Deviation {
             }
         }
     }
+}
+
+/// The other way that something takes; what is only put in goes the way that is its own.
+fn detour(out: &Outgoing) -> Option<Detour> {
+    let (event_id, over) = (&out.event_id, &out.over);
+    let other = over.is_some() || matches!(event_id, Some(Some(_)));
+    other.then(|| Detour { event_id: event_id.clone(), over: over.clone() })
 }
 
 /// A message as an order.

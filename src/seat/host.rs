@@ -41,6 +41,9 @@ impl Host {
         let start = Instant::now();
         let ours = link.party();
         let http = link.transport() == Transport::Http;
+        if let Some(deviation) = &mut self.deviation {
+            deviation.begins(&mut link);
+        }
         let mut gate = Gate::new(ours, http);
         let mut answers = Answers::default();
         let mut waiting: VecDeque<Order> = VecDeque::new();
@@ -51,6 +54,9 @@ impl Host {
         loop {
             let mut done = false;
             loop {
+                if let Some(deviation) = &mut self.deviation {
+                    deviation.tell(&mut link).await;
+                }
                 let effects = self.engine.take();
                 if effects.is_empty() && inbox.is_empty() && (waiting.is_empty() || !gate.is_open()) {
                     break;
@@ -61,7 +67,7 @@ impl Host {
                             let orders = self.altered(proposal, start.elapsed());
                             waiting.extend(orders);
                             if let Some(deviation) = &mut self.deviation {
-                                deviation.tell().await;
+                                deviation.tell(&mut link).await;
                             }
                         }
                         Effect::CloseStream { session, request } => {

@@ -340,11 +340,11 @@ impl Stage<'_> {
             Parcel::Message { route: own, message } => {
                 let route = route.or(own).unwrap_or(Route::Unrelated);
                 let bytes = Bytes::from(message.to_string());
-                Order::Send(SendOrder { session, route, bytes, step, breaks, headers })
+                Order::Send(SendOrder { step, breaks, headers, ..SendOrder::new(session, route, bytes) })
             }
             Parcel::Bytes(bytes) => {
                 let route = Route::Unrelated;
-                Order::Send(SendOrder { session, route, bytes: Bytes::from(bytes), step, breaks, headers })
+                Order::Send(SendOrder { step, breaks, headers, ..SendOrder::new(session, route, bytes) })
             }
             Parcel::Delete => Order::Delete { session, headers, step },
             Parcel::Listen { resumes, last_event_id } => {

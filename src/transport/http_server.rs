@@ -3,11 +3,13 @@
 //! A connection only hands over whole requests; they are understood when they are fetched with [`HttpServer::next`], in one
 //! place and one order, and so are answered only while somebody fetches.
 
+use super::below::Below;
 use super::http::{
     HyperIo, chain, connection_builder, header_map, headers_of, item, listen, message, overlay, recorded, told,
 };
 use super::inbox::{Arrival, Inbox, Task, WeakFeed};
 use super::{Acceptor, Bounds, Feed, Io, LinkEvent, LinkWhat, Numbers, Order, SendOrder};
+use crate::fault::Fault;
 use crate::reference::{Route, SessionKey};
 use crate::trace::event::StepName;
 use crate::trace::{Body, Closing, StreamId, StreamKind, Text};
@@ -99,6 +101,9 @@ pub struct HttpServer {
     deferred: VecDeque<ServerAction>,
     refused: HashSet<u32>,
     intents: VecDeque<Intent>,
+    below: Option<Below>,
+    /// What a fault delays.
+    late: Vec<(Instant, ServerAction)>,
     stop: watch::Sender<bool>,
     _listener: Task,
     address: Option<std::net::SocketAddr>,
@@ -137,6 +142,8 @@ impl HttpServer {
             deferred: VecDeque::new(),
             refused: HashSet::new(),
             intents: VecDeque::new(),
+            below: None,
+            late: Vec::new(),
             stop,
             _listener: Task::spawn(listen(acceptor, bounds.connections, stopped, move |io| serve(io, serving.clone()))),
             address,
@@ -147,6 +154,16 @@ impl HttpServer {
     #[must_use]
     pub fn address(&self) -> Option<std::net::SocketAddr> {
         self.address
+    }
+
+    /// See [`super::Link::deviate`].
+    pub fn deviate(&mut self, fault: Fault) {
+        self.below = Some(Below::new(fault, self.logic.policy().encoder));
+    }
+
+    /// See [`super::Link::deviated`].
+    pub fn deviated(&mut self) -> Vec<String> {
+        self.below.as_mut().map(Below::told).unwrap_or_default()
     }
 
     fn key(&self, session: logic::SessionKey) -> SessionKey {
@@ -192,7 +209,7 @@ impl HttpServer {
     }
 
     fn send(&mut self, order: SendOrder) -> Vec<LinkEvent> {
-        let SendOrder { session, route, bytes, step, breaks, headers } = order;
+        let SendOrder { session, route, bytes, step, breaks, headers, detour } = order;
         let route = match route {
             Route::Answer(id) => logic::Route::Answer(id),
             Route::Related(id) => logic::Route::Related(id),
@@ -204,7 +221,10 @@ impl HttpServer {
             }
             self.intents.push_back(Intent { bytes: bytes.clone(), step, breaks });
         }
-        let actions = self.logic.send(self.inner(session), &route, bytes);
+        let mut actions = self.logic.send(self.inner(session), &route, bytes);
+        if let (Some(below), Some(detour)) = (&mut self.below, &detour) {
+            actions = below.diverted(actions, detour);
+        }
         self.run(actions, &headers)
     }
 
@@ -232,7 +252,7 @@ impl HttpServer {
         self.run(deferred, &[])
     }
 
-    /// Does what the logic says.
+    /// Does what the logic says, or what a fault puts in its place.
     fn run(
         &mut self,
         actions: impl IntoIterator<Item = ServerAction>,
@@ -240,17 +260,40 @@ impl HttpServer {
     ) -> Vec<LinkEvent> {
         let mut out = Vec::new();
         for action in actions {
-            match action {
+            let stream = match &action {
+                ServerAction::StartStream { rt, .. } => Some(*rt),
+                _ => None,
+            };
+            let Some(below) = &mut self.below else {
+                self.act(action, over, &mut out);
+                continue;
+            };
+            for (delay, action) in below.alter(action) {
+                if let (Some(rt), ServerAction::Respond { .. }) = (stream, &action) {
+                    self.logic.dropped(rt);
+                }
+                match delay.is_zero() {
+                    true => self.act(action, over, &mut out),
+                    false => self.late.push((Instant::now() + delay, action)),
+                }
+            }
+        }
+        out
+    }
+
+    /// Does one thing.
+    fn act(&mut self, action: ServerAction, over: &[(String, Option<String>)], out: &mut Vec<LinkEvent>) {
+        match action {
                 ServerAction::Respond { rt, .. } | ServerAction::StartStream { rt, .. }
                     if self.refused.contains(&rt.0) => {}
                 ServerAction::Respond { rt, mut head, body } => {
                     overlay(&mut head.headers, over);
-                    self.respond(rt.0, head, body, &mut out);
+                    self.respond(rt.0, head, body, out);
                 }
                 ServerAction::StartStream { rt, mut head } => {
                     overlay(&mut head.headers, over);
                     let kind = self.waiting.get(&rt.0).map_or(StreamKind::PostAnswer, |(kind, _)| *kind);
-                    if let Some(pieces) = self.reply(rt.0, &head, None, None, &mut out) {
+                    if let Some(pieces) = self.reply(rt.0, &head, None, None, out) {
                         let stream = self.numbers.stream();
                         let (writer, round_trip) = (Party::Server, Some(rt.0));
                         out.push(record(None, Body::StreamOpened { stream, writer, kind, round_trip }));
@@ -258,7 +301,7 @@ impl HttpServer {
                         self.open.insert(rt.0, Open { stream, pieces, reader });
                     }
                 }
-                ServerAction::Write { rt, bytes } => self.write(rt.0, bytes, &mut out),
+                ServerAction::Write { rt, bytes } => self.write(rt.0, bytes, out),
                 ServerAction::End { rt } => {
                     if let Some(open) = self.open.remove(&rt.0) {
                         let (stream, by) = (open.stream, Some(Party::Server));
@@ -280,9 +323,7 @@ impl HttpServer {
                 }
                 // recorded with its request
                 ServerAction::Deliver { .. } => {}
-            }
         }
-        out
     }
 
     /// Sends a head; gives the way for the body.
@@ -374,8 +415,9 @@ impl HttpServer {
                 self.put(events);
                 continue;
             }
-            let wake = self.logic.next_wake();
-            let wake = wake.map_or(Instant::now() + Duration::from_secs(3600), |at| self.began + at);
+            let wake = self.logic.next_wake().map(|at| self.began + at);
+            let wake = wake.into_iter().chain(self.late.iter().map(|(at, _)| *at)).min();
+            let wake = wake.unwrap_or(Instant::now() + Duration::from_secs(3600));
             tokio::select! {
                 biased;
                 arrival = self.inbox.arrival() => match arrival? {
@@ -392,11 +434,24 @@ impl HttpServer {
                 }
                 () = tokio::time::sleep_until(wake) => {
                     let actions = self.logic.tick(self.now());
-                    let events = self.run(actions, &[]);
+                    let mut events = self.ripe();
+                    events.extend(self.run(actions, &[]));
                     self.put(events);
                 }
             }
         }
+    }
+
+    /// Does what was delayed until now.
+    fn ripe(&mut self) -> Vec<LinkEvent> {
+        let now = Instant::now();
+        let (ripe, late): (Vec<_>, Vec<_>) = std::mem::take(&mut self.late).into_iter().partition(|(at, _)| *at <= now);
+        self.late = late;
+        let mut out = Vec::new();
+        for (_, action) in ripe {
+            self.act(action, &[], &mut out);
+        }
+        out
     }
 
     fn put(&mut self, events: Vec<LinkEvent>) {
@@ -415,7 +470,10 @@ impl HttpServer {
             Some(_) => Vec::new(),
             None => {
                 self.waiting.insert(rt, (kind, reply));
-                self.logic.request(now, RoundTrip(rt), &request)
+                match self.below.as_mut().map(|below| below.came(rt, &request)) {
+                    Some(real) => self.logic.request(now, RoundTrip(rt), &real),
+                    None => self.logic.request(now, RoundTrip(rt), &request),
+                }
             }
         };
         let session = actions.iter().find_map(|action| match action {
@@ -457,6 +515,9 @@ impl HttpServer {
     /// The client closed the connection of a round trip.
     fn gone(&mut self, rt: u32) -> Vec<LinkEvent> {
         self.logic.dropped(RoundTrip(rt));
+        if let Some(below) = &mut self.below {
+            below.gone(rt);
+        }
         let closed = |stream| {
             let how = Closing::Cut("the client closed the connection".into());
             record(None, Body::StreamClosed { stream, by: Some(Party::Client), how })

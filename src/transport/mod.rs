@@ -8,6 +8,7 @@
 //!
 //! Everything here runs on a current-thread runtime, and over memory also under tokio's paused clock.
 
+pub mod below;
 mod http;
 pub mod http_client;
 pub mod http_server;
@@ -18,6 +19,7 @@ pub mod memory;
 pub mod relay;
 pub mod stdio;
 
+pub use below::Detour;
 pub use http_client::{Endpoint, HttpClient, HttpHabits};
 pub use http_server::{HttpServer, ServerHabits};
 pub use inbox::Feed;
@@ -25,6 +27,7 @@ pub use memory::{Acceptor, Connector, Io};
 pub use relay::Relay;
 pub use stdio::StdioLink;
 
+use crate::fault::Fault;
 use crate::reference::{Route, SessionKey};
 use crate::trace::event::StepName;
 use crate::trace::{Body, StreamId, Transport};
@@ -69,13 +72,16 @@ pub struct SendOrder {
     pub breaks: Vec<String>,
     /// Laid over the HTTP head: `None` takes a header out, whatever its case. Elsewhere without meaning.
     pub headers: Vec<(String, Option<String>)>,
+    /// Another way than its own (of a deviating server over HTTP). Elsewhere without meaning.
+    pub detour: Option<Detour>,
 }
 
 impl SendOrder {
     /// A message that no step names.
     #[must_use]
     pub fn new(session: SessionKey, route: Route, bytes: impl Into<Bytes>) -> SendOrder {
-        SendOrder { session, route, bytes: bytes.into(), step: None, breaks: Vec::new(), headers: Vec::new() }
+        let (breaks, headers) = (Vec::new(), Vec::new());
+        SendOrder { session, route, bytes: bytes.into(), step: None, breaks, headers, detour: None }
     }
 }
 
@@ -250,6 +256,21 @@ impl Link {
     pub fn listens_when_told(&mut self) {
         if let Link::HttpClient(link) = self {
             link.listens_when_told();
+        }
+    }
+
+    /// Has a server over HTTP deviate below its messages. Of no effect elsewhere: stdio has nothing below them.
+    pub fn deviate(&mut self, fault: &Fault) {
+        if let Link::HttpServer(link) = self {
+            link.deviate(fault.clone());
+        }
+    }
+
+    /// What came of [`Link::deviate`] since this was last asked, a line each.
+    pub fn deviated(&mut self) -> Vec<String> {
+        match self {
+            Link::HttpServer(link) => link.deviated(),
+            _ => Vec::new(),
         }
     }
 

@@ -100,10 +100,13 @@ impl Server {
         let mut revisions = setup.revisions;
         revisions.retain(|revision| revision.era() == Era::Legacy);
         revisions.sort_unstable();
+        let no_resources = setup.without.iter().any(|path| path == "resources");
+        let mut tools = tools::contract();
+        tools.retain(|tool| !(no_resources && tool.gives_resources));
         Server {
             receiver: Receiver::new(setup.surroundings, setup.store, setup.dialect, Following::default()),
             sessions: BTreeMap::new(),
-            tools: tools::contract(),
+            tools,
             revisions,
             without: setup.without,
         }

@@ -87,6 +87,8 @@ pub(super) struct Tool {
     pub(super) name: String,
     pub(super) task_support: TaskSupport,
     pub(super) since: Revision,
+    /// Its results hold resources: a server without these does not have it.
+    pub(super) gives_resources: bool,
     description: String,
     input_schema: Value,
     begin: Begin,
@@ -103,10 +105,15 @@ impl Tool {
             name: name.into(),
             task_support: TaskSupport::Forbidden,
             since: Revision::V2024_11_05,
+            gives_resources: false,
             description: description.into(),
             input_schema,
             begin: Box::new(begin),
         }
+    }
+
+    fn giving_resources(self) -> Tool {
+        Tool { gives_resources: true, ..self }
     }
 
     pub(super) fn since(self, since: Revision) -> Tool {
@@ -238,13 +245,15 @@ fn plain() -> Vec<Tool> {
             let text = "This is an embedded resource content.";
             let resource = content::embedded("test://embedded-resource", "text/plain", text);
             Ok(Plan::end(content_result(json!([resource]))))
-        }),
+        })
+        .giving_resources(),
         Tool::new("test_multiple_content_types", "Returns a text, an image and a resource.", no_arguments(), |_| {
             let text = json!({ "type": "text", "text": "Multiple content types test:" });
             let data = json!({ "test": "data", "value": 123 }).to_string();
             let resource = content::embedded("test://mixed-content-resource", "application/json", &data);
             Ok(Plan::end(content_result(json!([text, content::image(), resource]))))
-        }),
+        })
+        .giving_resources(),
         Tool::new("test_tool_with_logging", "Logs three messages while it works.", no_arguments(), |_| {
             let log = |text: &str| Step::Log { level: "info", data: json!(text) };
             Ok(Plan::text("Tool with logging executed successfully")
