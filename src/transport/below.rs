@@ -89,10 +89,8 @@ impl Below {
         let posted = (request.method == "POST").then(|| Message::read(request.body.clone(), &Limits::default()));
         let headers = request.headers.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
         let session = real.headers.get(SESSION_ID).map(str::to_owned);
-        self.trips.insert(
-            rt,
-            Trip { session, verb: request.method.clone(), headers, posted, status: None, stream: None },
-        );
+        self.trips
+            .insert(rt, Trip { session, verb: request.method.clone(), headers, posted, status: None, stream: None });
         real
     }
 
@@ -133,8 +131,7 @@ impl Below {
                 let (mut head, body, delay) = self.head(rt.0, head);
                 if body.is_none() && (200..300).contains(&head.status) {
                     if let Some(trip) = self.trips.get_mut(&rt.0) {
-                        trip.stream =
-                            Some(if trip.verb == "GET" { StreamKind::Get } else { StreamKind::PostAnswer });
+                        trip.stream = Some(if trip.verb == "GET" { StreamKind::Get } else { StreamKind::PostAnswer });
                     }
                     return vec![(delay, ServerAction::StartStream { rt, head })];
                 }
@@ -256,8 +253,7 @@ impl Below {
     fn other(&self, detour: &Detour) -> Option<RoundTrip> {
         let over = detour.over.as_ref()?;
         let meant = |trip: &Trip| {
-            trip.stream == Some(over.stream)
-                && over.method.as_deref().is_none_or(|m| trip.carrier().method == Some(m))
+            trip.stream == Some(over.stream) && over.method.as_deref().is_none_or(|m| trip.carrier().method == Some(m))
         };
         self.trips.iter().rev().find(|(_, trip)| meant(trip)).map(|(rt, _)| RoundTrip(*rt))
     }

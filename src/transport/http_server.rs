@@ -284,45 +284,45 @@ impl HttpServer {
     /// Does one thing.
     fn act(&mut self, action: ServerAction, over: &[(String, Option<String>)], out: &mut Vec<LinkEvent>) {
         match action {
-                ServerAction::Respond { rt, .. } | ServerAction::StartStream { rt, .. }
-                    if self.refused.contains(&rt.0) => {}
-                ServerAction::Respond { rt, mut head, body } => {
-                    overlay(&mut head.headers, over);
-                    self.respond(rt.0, head, body, out);
+            ServerAction::Respond { rt, .. } | ServerAction::StartStream { rt, .. } if self.refused.contains(&rt.0) => {
+            }
+            ServerAction::Respond { rt, mut head, body } => {
+                overlay(&mut head.headers, over);
+                self.respond(rt.0, head, body, out);
+            }
+            ServerAction::StartStream { rt, mut head } => {
+                overlay(&mut head.headers, over);
+                let kind = self.waiting.get(&rt.0).map_or(StreamKind::PostAnswer, |(kind, _)| *kind);
+                if let Some(pieces) = self.reply(rt.0, &head, None, None, out) {
+                    let stream = self.numbers.stream();
+                    let (writer, round_trip) = (Party::Server, Some(rt.0));
+                    out.push(record(None, Body::StreamOpened { stream, writer, kind, round_trip }));
+                    let reader = sse::Reader::new(usize::MAX);
+                    self.open.insert(rt.0, Open { stream, pieces, reader });
                 }
-                ServerAction::StartStream { rt, mut head } => {
-                    overlay(&mut head.headers, over);
-                    let kind = self.waiting.get(&rt.0).map_or(StreamKind::PostAnswer, |(kind, _)| *kind);
-                    if let Some(pieces) = self.reply(rt.0, &head, None, None, out) {
-                        let stream = self.numbers.stream();
-                        let (writer, round_trip) = (Party::Server, Some(rt.0));
-                        out.push(record(None, Body::StreamOpened { stream, writer, kind, round_trip }));
-                        let reader = sse::Reader::new(usize::MAX);
-                        self.open.insert(rt.0, Open { stream, pieces, reader });
-                    }
+            }
+            ServerAction::Write { rt, bytes } => self.write(rt.0, bytes, out),
+            ServerAction::End { rt } => {
+                if let Some(open) = self.open.remove(&rt.0) {
+                    let (stream, by) = (open.stream, Some(Party::Server));
+                    out.push(record(None, Body::StreamClosed { stream, by, how: Closing::Clean }));
                 }
-                ServerAction::Write { rt, bytes } => self.write(rt.0, bytes, out),
-                ServerAction::End { rt } => {
-                    if let Some(open) = self.open.remove(&rt.0) {
-                        let (stream, by) = (open.stream, Some(Party::Server));
-                        out.push(record(None, Body::StreamClosed { stream, by, how: Closing::Clean }));
-                    }
-                }
-                ServerAction::SessionOpened { session, .. } => {
-                    let key = self.key(session);
-                    self.sessions.insert(session.0, key);
-                    out.push(LinkEvent { session: Some(key), what: LinkWhat::SessionOpened });
-                }
-                ServerAction::SessionEnded { session } => {
-                    self.sessions.remove(&session.0);
-                    out.push(LinkEvent { session: Some(self.key(session)), what: LinkWhat::SessionClosed });
-                }
-                ServerAction::Undeliverable { message, .. } => {
-                    // it never went out, so there is nothing to record; its intent must not stick to a later message
-                    self.intent(&message);
-                }
-                // recorded with its request
-                ServerAction::Deliver { .. } => {}
+            }
+            ServerAction::SessionOpened { session, .. } => {
+                let key = self.key(session);
+                self.sessions.insert(session.0, key);
+                out.push(LinkEvent { session: Some(key), what: LinkWhat::SessionOpened });
+            }
+            ServerAction::SessionEnded { session } => {
+                self.sessions.remove(&session.0);
+                out.push(LinkEvent { session: Some(self.key(session)), what: LinkWhat::SessionClosed });
+            }
+            ServerAction::Undeliverable { message, .. } => {
+                // it never went out, so there is nothing to record; its intent must not stick to a later message
+                self.intent(&message);
+            }
+            // recorded with its request
+            ServerAction::Deliver { .. } => {}
         }
     }
 
