@@ -760,3 +760,19 @@ pub fn is_timestamp(text: &str) -> bool {
         _ => false,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::same;
+    use serde_json::json;
+
+    #[test]
+    fn a_number_is_what_it_is_worth() {
+        assert!(same(&json!({"progress": [100]}), &json!({"progress": [100.0]})));
+        assert!(
+            !same(&json!(100), &json!(100.5))
+                && !same(&json!(9_007_199_254_740_993_u64), &json!(9_007_199_254_740_992_u64))
+        );
+        assert!(!same(&json!(100), &json!("100")));
+    }
+}
