@@ -8,10 +8,8 @@ use crate::transport::{
     Bounds, Endpoint, HttpClient, HttpHabits, Link, LinkEvent, LinkWhat, Numbers, Order, StdioLink,
 };
 use crate::wire::Party;
-use std::collections::VecDeque;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, TcpListener, UdpSocket};
 use std::path::PathBuf;
-use std::sync::Mutex;
 use std::time::Duration;
 use tokio::process::ChildStdin;
 
@@ -141,6 +139,7 @@ pub struct ServerProcess {
     url: String,
     process: Option<Process>,
     stdin: Option<ChildStdin>,
+    _port: Option<Port>,
 }
 
 /// A link to a server, and the program behind it.
@@ -247,7 +246,7 @@ impl ServerProcess {
     pub async fn start(spec: &ServerSpec) -> Result<ServerProcess, StartError> {
         if let Some(url) = &spec.url {
             let endpoint = Endpoint::parse(url).map_err(|e| StartError::BadUrl { why: e.to_string() })?;
-            return Ok(ServerProcess { endpoint, url: url.clone(), process: None, stdin: None });
+            return Ok(ServerProcess { endpoint, url: url.clone(), process: None, stdin: None, _port: None });
         }
         let command = spec.http.as_ref().ok_or(StartError::NotOffered { transport: Transport::Http })?;
         let mut left = PORTS;
@@ -262,7 +261,8 @@ impl ServerProcess {
     }
 
     async fn listening(command: &Command, path: &str) -> Result<ServerProcess, StartError> {
-        let port = free_port().map_err(|e| StartError::NoPort { why: e.to_string() })?;
+        let held = Port::free().map_err(|e| StartError::NoPort { why: e.to_string() })?;
+        let port = held.number;
         let told = |text: &String| text.replace(PORT, &port.to_string());
         let command = Command {
             words: command.words.iter().map(told).collect(),
@@ -290,7 +290,7 @@ impl ServerProcess {
         };
         let url = format!("http://{host}:{port}{path}");
         let endpoint = Endpoint::parse(&url).map_err(|e| StartError::BadUrl { why: e.to_string() })?;
-        Ok(ServerProcess { endpoint, url, process: Some(process), stdin })
+        Ok(ServerProcess { endpoint, url, process: Some(process), stdin, _port: Some(held) })
     }
 
     /// Where it is found.
@@ -328,27 +328,32 @@ impl ServerProcess {
     }
 }
 
-/// The ports that were told to servers lately: one that does not listen yet still looks free.
-static GIVEN: Mutex<VecDeque<u16>> = Mutex::new(VecDeque::new());
+/// So often another port is tried before it is said that none is free.
+const TRIES: usize = 64;
 
-/// So many servers in a row get different ports.
-const PORTS_APART: usize = 256;
+/// A port of the loopback interface that is given to a server. One that does not listen yet still looks free, to us and to
+/// others like us on this machine; so while it is held, the UDP port of the same number, which no server of HTTP wants, is
+/// taken as a sign.
+#[derive(Debug)]
+struct Port {
+    number: u16,
+    _sign: UdpSocket,
+}
 
-/// A port of the loopback interface that is free now.
-fn free_port() -> std::io::Result<u16> {
-    let mut last = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
-    let mut given = GIVEN.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    for _ in 0..PORTS_APART {
-        if !given.contains(&last) {
-            break;
+impl Port {
+    /// One that is free now, and that nobody like us has given to a server.
+    fn free() -> std::io::Result<Port> {
+        let mut tries = TRIES;
+        loop {
+            tries -= 1;
+            let number = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
+            match UdpSocket::bind((Ipv4Addr::LOCALHOST, number)) {
+                Ok(sign) => return Ok(Port { number, _sign: sign }),
+                Err(_) if tries > 0 => {}
+                Err(error) => return Err(error),
+            }
         }
-        last = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
     }
-    given.push_back(last);
-    if given.len() > PORTS_APART {
-        given.pop_front();
-    }
-    Ok(last)
 }
 
 /// The loopback address, as it stands in a URL, at which the port accepts a connection. Some servers listen on one only.

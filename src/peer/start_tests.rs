@@ -105,6 +105,17 @@ async fn another_port_is_tried_when_one_was_taken() {
     assert!(server.is_ok());
 }
 
+#[test]
+fn a_port_that_is_held_is_given_to_nobody_else() {
+    let held: Vec<Port> = (0..200).map(|_| Port::free().unwrap()).collect();
+    let numbers: std::collections::BTreeSet<u16> = held.iter().map(|port| port.number).collect();
+    assert_eq!(numbers.len(), held.len());
+    let number = held[0].number;
+    assert!(UdpSocket::bind((Ipv4Addr::LOCALHOST, number)).is_err(), "another process sees the sign");
+    drop(held);
+    assert!(UdpSocket::bind((Ipv4Addr::LOCALHOST, number)).is_ok());
+}
+
 #[tokio::test]
 async fn what_a_peer_does_not_offer_is_said() {
     let none = spec(None, None, &std::env::temp_dir());
