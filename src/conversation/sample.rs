@@ -273,7 +273,14 @@ impl Sample {
         self.respond_to(self.trips.saturating_sub(1), status, content, session)
     }
 
-    fn respond_to(&mut self, round_trip: u32, status: u16, content: &str, session: Option<&str>) -> StreamId {
+    /// The same for any round trip.
+    pub(crate) fn respond_to(
+        &mut self,
+        round_trip: u32,
+        status: u16,
+        content: &str,
+        session: Option<&str>,
+    ) -> StreamId {
         let mut headers = vec![("Content-Type".to_owned(), content.to_owned())];
         if let Some(session) = session {
             headers.push(("mcp-session-id".to_owned(), session.to_owned()));

@@ -397,15 +397,15 @@ impl Desk<'_> {
                         && (proves.iter().any(|p| p == requirement) || requirement == monitors::base::ANSWERED)
                 });
                 let known = silence.map(|i| findings.remove(i));
-                // of a request that was never answered, what its answer would have shown says less than that it never came
+                // of a request that was never answered, what its answer would have shown says less than that it never came;
+                // bytes that nobody can read are no request
                 let overdue = matches!(self.trace.end(), Some(EndReason::Deadline)) && is_answer(plan, step);
-                let answered = monitors::base::ANSWERED;
-                let unanswered = (overdue && self.catalogue.get(answered).is_some()).then(|| answered.to_owned());
                 let open = |s: &&crate::conversation::Said| {
                     s.from == party.other() && s.is_request() && s.answered_by.is_empty()
                 };
-                let last_open = self.conversation.said.iter().rev().find(open).map(|s| s.event);
-                let asked = last_open.filter(|_| unanswered.is_some());
+                let asked = self.conversation.said.iter().rev().find(open).map(|s| s.event).filter(|_| overdue);
+                let answered = asked.map(|_| monitors::base::ANSWERED.to_owned());
+                let unanswered = answered.filter(|id| self.catalogue.get(id).is_some());
                 let of_party = proves.iter().find(|id| outcome::binds(self.catalogue, id, *party));
                 let requirement = unanswered
                     .or_else(|| of_party.cloned())

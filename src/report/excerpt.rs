@@ -26,6 +26,11 @@ fn mark_tone() -> Tone {
 pub fn message(raw: &[u8], pointer: Option<&str>, columns: usize, most: usize) -> Vec<Line> {
     let document = match json::read(raw, &Limits { depth: MAX_DEPTH }) {
         Ok(document) => document,
+        // how deep one reads is told once, as the bound by which messages are judged
+        Err(error) if error.is_depth() => {
+            let judged = json::read(raw, &Limits::default()).err().unwrap_or(error);
+            return unreadable(raw, &judged, columns);
+        }
         Err(error) => return unreadable(raw, &error, columns),
     };
     let Ok(text) = std::str::from_utf8(raw) else { return Vec::new() };
@@ -268,6 +273,16 @@ mod tests {
 
     fn shown(raw: &[u8], pointer: Option<&str>, columns: usize, most: usize) -> String {
         message(raw, pointer, columns, most).into_iter().map(|l| l.text + "\n").collect()
+    }
+
+    #[test]
+    fn the_depth_that_is_told_is_the_one_that_messages_are_judged_by() {
+        for depth in [1000, 5000] {
+            let raw = format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+            let text: String = message(raw.as_bytes(), None, 80, 20).into_iter().map(|l| l.text).collect();
+            assert!(!text.contains("2048"), "{depth}: {text}");
+            assert_eq!(text.contains(&format!("deeper than {}", Limits::default().depth)), depth > MAX_DEPTH, "{text}");
+        }
     }
 
     const RESULT: &str = r#"{"jsonrpc":"2.0","id":2,"result":{"task":{"taskId":"1f3a5c7e-0000-4000-8000-000000000000","status":"wroking","ttl":1.0,"createdAt":"2025-11-25T10:30:00Z"},"_meta":{}}}"#;

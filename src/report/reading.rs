@@ -3,6 +3,7 @@
 
 use super::facts::{facts, label};
 use super::text::short;
+use crate::conversation::Conversation;
 use crate::trace::Trace;
 use crate::trace::event::{Body, Closing, EndReason, Event, StreamId, StreamKind};
 use crate::wire::json::{Limits, MAX_DEPTH};
@@ -140,7 +141,14 @@ impl Carriers {
 /// The rows of a trace, the handshake and runs of equal polls folded, but for the events in `marked`.
 pub(crate) fn rows(trace: &Trace, marked: &BTreeSet<u32>) -> Vec<Row> {
     let carriers = Carriers::of(trace);
-    let mut asked: BTreeMap<(Party, Id), String> = BTreeMap::new();
+    // which request an answer belongs to: ids are each session's own
+    let conversation = Conversation::of(&trace.header, &trace.events);
+    let asked: BTreeMap<u32, &str> = conversation
+        .said
+        .iter()
+        .filter(|said| said.answers.is_some())
+        .filter_map(|said| Some((said.event, said.method.as_deref()?)))
+        .collect();
     let mut rows = Vec::new();
     let mut ended = false;
     for event in &trace.events {
@@ -154,11 +162,7 @@ pub(crate) fn rows(trace: &Trace, marked: &BTreeSet<u32>) -> Vec<Row> {
         match &event.body {
             Body::Message { stream, from, cut_from, .. } => {
                 let Some(message) = message_of(event) else { continue };
-                let answered = message.id().and_then(|id| asked.get(&(from.other(), id.clone()))).cloned();
-                let answered = answered.filter(|_| message.is_answer());
-                if let (Kind::Request { id, method }, true) = (message.kind(), asked.len() < 10_000) {
-                    asked.insert((*from, id.clone()), method.clone());
-                }
+                let answered = asked.get(&event.seq).filter(|_| message.is_answer()).map(|method| (*method).to_owned());
                 let mut said = label(&message, answered.as_deref());
                 if let Some(whole) = cut_from {
                     said.push_str(&format!("  (the beginning of {whole} bytes)"));
@@ -360,4 +364,36 @@ fn is_pair(request: &Row, answer: &Row) -> bool {
 
 fn is_notification(row: &Row) -> bool {
     row.fold.as_ref().is_some_and(|f| !f.answers && f.id.is_none())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+    use crate::conversation::sample::Sample;
+    use crate::trace::{Seat, Transport};
+    use serde_json::json;
+
+    /// Two clients count the ids of their requests alike; an answer has the name of what its own client asked.
+    #[test]
+    fn an_answer_is_named_by_its_own_session() {
+        let mut t = Sample::new(Seat::Observer, Transport::Http);
+        t.handshake(json!({}), json!({"tools": {}, "prompts": {}}));
+        t.client(json!({"jsonrpc": "2.0", "id": 1, "method": "tools/list"}));
+        let first = t.last_trip();
+        t.forget();
+        t.handshake(json!({}), json!({"tools": {}, "prompts": {}}));
+        t.client(json!({"jsonrpc": "2.0", "id": 1, "method": "prompts/list"}));
+        t.server(json!({"jsonrpc": "2.0", "id": 1, "result": {"prompts": []}}));
+        let stream = t.respond_to(first, 200, "application/json", None);
+        t.on(stream, json!({"jsonrpc": "2.0", "id": 1, "result": {"tools": []}}));
+        t.close(stream);
+        let trace = t.done();
+        let labels: Vec<String> = rows(&trace, &BTreeSet::new()).into_iter().map(|r| r.label).collect();
+        let answers: Vec<&String> =
+            labels.iter().rev().filter(|l| l.contains("result") || l.contains("/list")).collect();
+        let last = answers.first().unwrap();
+        let before = answers.get(1).unwrap();
+        assert!(last.contains("tools/list") && before.contains("prompts/list"), "{labels:#?}");
+    }
 }

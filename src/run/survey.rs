@@ -136,6 +136,7 @@ pub async fn survey(mut link: Link, revision: Revision, patience: Duration) -> R
         session: false,
         opened: false,
         how_gone: None,
+        said: None,
     };
     let offer = asker.survey(revision, patience).await;
     let blame = if asker.opened { Blame::Server } else { Blame::Environment };
@@ -156,6 +157,8 @@ struct Asker<'a> {
     session: bool,
     opened: bool,
     how_gone: Option<String>,
+    /// What it said last that was no answer to what was asked, and how often it said such a thing.
+    said: Option<(String, usize)>,
 }
 
 impl Asker<'_> {
@@ -252,11 +255,19 @@ impl Asker<'_> {
         // over HTTP only what happens to its own round trip says something about the request
         let own = self.trips.values().max().copied();
         let mut deadline = tokio::time::Instant::now() + self.patience;
+        self.said = None;
         loop {
             let Ok(event) = tokio::time::timeout_at(deadline, self.link.next()).await else {
                 return Err(match self.how_gone.take() {
                     Some(how) => format!("{how} before it answered `{method}`"),
-                    None => format!("it did not answer `{method}` within {} s", self.patience.as_secs()),
+                    None => {
+                        let heard = match self.said.take() {
+                            Some((last, 1)) => format!("; what it said was {last}"),
+                            Some((last, times)) => format!("; it said {times} other things, the last was {last}"),
+                            None => String::new(),
+                        };
+                        format!("it did not answer `{method}` within {} s{heard}", self.patience.as_secs())
+                    }
                 });
             };
             let Some(event) = event else {
@@ -302,6 +313,10 @@ impl Asker<'_> {
                 Body::Message { cut_from: Some(_), .. } => {}
                 Body::Message { from: Party::Server, text, .. } => {
                     let message = Message::read(Bytes::from(text.bytes()), &Limits::default());
+                    let times = self.said.take().map_or(1, |(_, times)| times + 1);
+                    // data of a peer: the beginning is enough
+                    let shown: String = String::from_utf8_lossy(message.raw()).chars().take(120).collect();
+                    self.said = Some((format!("{shown:?}"), times));
                     match message.kind() {
                         Kind::Result { id: Some(came) } if *came == id => return Ok(message.result().clone()),
                         Kind::Error { id: Some(came) } if *came == id => {
@@ -312,7 +327,6 @@ impl Asker<'_> {
                             self.say(&answer);
                         }
                         Kind::Unreadable(why) => {
-                            let shown: String = String::from_utf8_lossy(message.raw()).chars().take(120).collect();
                             return Err(format!(
                                 "in place of an answer to `{method}` it wrote {shown:?}, which is no JSON ({why})"
                             ));

@@ -28,6 +28,14 @@ impl Exchange {
                 out.push(Mismatch { pointer: String::new(), expected, found, span: act.payload_span() });
             }
         }
+        if let What::Responded { status, .. } = &occurrence.what
+            && act.is_opposite(*status)
+        {
+            let refused = "an error status of HTTP, which refuses it";
+            let expected = if *status < 400 { refused } else { "a success status of HTTP, which accepts it" };
+            let (expected, found) = (expected.to_owned(), format!("HTTP {status}"));
+            return vec![Mismatch { pointer: String::new(), expected, found, span: act.payload_span() }];
+        }
         let Some(http) = &act.http else { return out };
         if self.plan.transport != Transport::Http {
             return out;

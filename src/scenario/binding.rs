@@ -625,10 +625,10 @@ fn descend<'a>(pattern: &'a Pattern, members: &[String]) -> Option<&'a Pattern> 
     }
 }
 
-/// Equality of values: numbers by value when both are integers, everything else exactly.
+/// Equality of values: numbers by value however they are written, since JSON has one kind of them, everything else exactly.
 fn same(a: &Value, b: &Value) -> bool {
     match (a, b) {
-        (Value::Number(a), Value::Number(b)) => a == b || (a.as_f64() == b.as_f64() && a.is_f64() && b.is_f64()),
+        (Value::Number(a), Value::Number(b)) => a == b || (a.as_f64() == b.as_f64() && (a.is_f64() || b.is_f64())),
         (Value::Array(a), Value::Array(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b)),
         (Value::Object(a), Value::Object(b)) => {
             a.len() == b.len() && a.iter().all(|(k, v)| b.get(k).is_some_and(|w| same(v, w)))

@@ -416,6 +416,11 @@ impl Exchange {
             self.settle();
             return;
         }
+        if let Some(act) = self.contradicted(&occurrence) {
+            self.take(act, &occurrence, false);
+            self.settle();
+            return;
+        }
         let ahead = self.ahead();
         let later = ahead.into_iter().find(|act| self.fits(*act, &occurrence) || self.answers_kept(*act, &occurrence));
         // a closed stream or a response head says nothing before its step is due

@@ -363,6 +363,33 @@ fn what_has_no_answer_is_accepted_by_any_success() {
     }
 }
 
+/// What had to be refused and is accepted fails there and then, at the response, and not by a deadline at something else.
+#[test]
+fn a_success_where_a_refusal_is_due_is_the_opposite() {
+    for (status, deviations) in [(404, 0), (202, 1), (200, 1)] {
+        let mut line = Line::over("http/session-ends", Some(Party::Client), Transport::Http);
+        let fresh = line.fresh.values().next().cloned();
+        let note = json!({ "jsonrpc": "2.0", "method": "notifications/cancelled", "params": { "requestId": fresh } });
+        line.post(7, &note);
+        let head = |round_trip, status| Body::HttpResponse { round_trip, status, headers: Vec::new(), body: None };
+        line.event(head(7, 202));
+        let (method, target, headers) = ("DELETE".into(), "/mcp".into(), Vec::new());
+        line.event(Body::HttpRequest { round_trip: 8, method, target, headers, step: None, client: None });
+        line.event(head(8, 200));
+        line.post(9, &json!({ "jsonrpc": "2.0", "id": 9, "method": "tools/list" }));
+        let refusal = line.seq;
+        line.event(head(9, status));
+        assert!(line.exchange.finished(), "nothing is left to wait for");
+        line.end(EndReason::Finished);
+        let walk = line.exchange.walk();
+        assert_eq!(walk.ending, Ending::Complete, "{walk:#?}");
+        assert_eq!(walk.deviations.len(), deviations, "{walk:#?}");
+        for deviation in &walk.deviations {
+            assert_eq!((deviation.event, deviation.found.clone()), (refusal, format!("HTTP {status}")));
+        }
+    }
+}
+
 /// An application does nothing for a branch that is not taken: the script would be told twice, or not at all.
 #[test]
 fn a_branch_that_is_not_taken_is_not_driven() {

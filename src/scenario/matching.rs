@@ -64,6 +64,22 @@ impl Exchange {
         }
     }
 
+    /// The act that a response settles by being its opposite, where nothing else can come of that round trip: accepted is what
+    /// had to be refused, or refused what had to be accepted.
+    pub(super) fn contradicted(&self, occurrence: &Occurrence) -> Option<NodeId> {
+        let What::Responded { trip, status, .. } = &occurrence.what else { return None };
+        let about = |id: &NodeId| {
+            let (act, target) = self.act(*id)?;
+            let asked = target.and_then(|t| self.taken[t].as_ref())?;
+            let same = asked.trip == Some(*trip) && act.party == occurrence.from;
+            (same && self.plan.client_of(*id) == occurrence.client.as_deref()).then_some((*id, act))
+        };
+        let frontier = self.frontier();
+        let mut possible = frontier.iter().filter_map(about);
+        let (id, act) = possible.next().filter(|_| possible.next().is_none())?;
+        (act.is_opposite(*status) && self.plan.nodes[id].otherwise.is_none()).then_some(id)
+    }
+
     /// Is a message the one that an act names? `request` is the event of the request that it answers.
     pub(super) fn fits_message(
         &self,
@@ -150,6 +166,17 @@ impl Exchange {
     /// The event of a party's request with that id, in the exchange of that client.
     pub(super) fn request_event(&self, client: Option<&str>, from: Party, id: &Id) -> Option<u32> {
         self.requests.get(&(client.map(str::to_owned), from, id.clone())).copied()
+    }
+}
+
+impl Act {
+    /// Is a response with that status the opposite of what the act says?
+    pub(super) fn is_opposite(&self, status: u16) -> bool {
+        match &self.verb {
+            Verb::Refuses { .. } => status < 400,
+            Verb::Accepts { .. } => status >= 400,
+            _ => false,
+        }
     }
 }
 

@@ -139,7 +139,12 @@ pub(crate) fn rows() -> Vec<Row> {
         row(Web("10,000 notifications"), 1, &["the server is at fault", "no more was read"]).memory(100).within(60),
         row(Pipes("notifications for ever"), 1, &["the server is at fault", "no more was read"]).memory(100).within(60),
         row(Web("notifications for ever"), 1, &["the server is at fault", "no more was read"]).memory(100).within(60),
-        row(Pipes("notifications for ever at once"), 4, &["it did not answer `initialize` within"]).memory(50),
+        row(
+            Pipes("notifications for ever at once"),
+            4,
+            &["it did not answer `initialize` within", "other things, the last was", "notifications/message"],
+        )
+        .memory(50),
         row(Pipes("nesting"), 1, &["the server is at fault"]),
         row(Web("nesting"), 1, &["the server is at fault"]),
     ]

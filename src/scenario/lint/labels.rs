@@ -1,7 +1,9 @@
 //! Labels: each step has its own, and what refers to one refers to a step that can be meant.
 
+use crate::scenario::binding;
 use crate::scenario::diagnostic::{Diagnostics, did_you_mean};
 use crate::scenario::model::{Act, Doing, Scenario, Step, StepBody, Verb, each_step};
+use crate::scenario::pattern::Shape;
 use crate::scenario::source::Span;
 use crate::spec::{Revision, methods};
 use crate::wire::Party;
@@ -31,12 +33,19 @@ pub(super) fn check(scenario: &Scenario, found: &mut Diagnostics) {
             } else {
                 labels.insert(label, Labelled { act });
             }
-            if scenario.given.iter().any(|(n, _)| n == label) && used_as_path(scenario, label) {
+            if scenario.given.iter().any(|(n, _)| n == label) {
                 found.error_help(
-                    "label-twice",
+                    "label-is-name",
                     span,
                     format!("`{label}` is also the name of a given value"),
-                    "rename one of the two",
+                    "rename one of the two: `$name` and `$label.id` are found by one name",
+                );
+            } else if bound_as_name(scenario, label) {
+                found.error_help(
+                    "label-is-name",
+                    span,
+                    format!("`${label}` is also a name that a message binds"),
+                    "rename one of the two: `$name` and `$label.id` are found by one name",
                 );
             }
         }
@@ -61,14 +70,15 @@ pub(super) fn check(scenario: &Scenario, found: &mut Diagnostics) {
     actions(scenario, &labels, found);
 }
 
-fn used_as_path(scenario: &Scenario, label: &str) -> bool {
-    let mut used = false;
-    crate::scenario::binding::for_patterns(&scenario.exchange, &mut |p| {
-        crate::scenario::binding::walk(p, &mut |p| {
-            used |= matches!(&p.shape, crate::scenario::pattern::Shape::Name(path) if path.name == label && !path.members.is_empty());
+/// Does a plain `$name` of that name stand anywhere? A label is used with a member only.
+fn bound_as_name(scenario: &Scenario, label: &str) -> bool {
+    let mut bound = false;
+    binding::for_patterns(&scenario.exchange, &mut |p| {
+        binding::walk(p, &mut |p| {
+            bound |= matches!(&p.shape, Shape::Name(path) if path.name == label && path.members.is_empty());
         });
     });
-    used
+    bound
 }
 
 /// What an answer and its like refer to.

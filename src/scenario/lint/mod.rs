@@ -69,6 +69,7 @@ pub const RULES: &[Rule] = &[
     // labels
     rule("unknown-label", "a label that no step has, or an answer to a request that was not made"),
     rule("label-twice", "a label that two steps have"),
+    rule("label-is-name", "a label that is also a name: of a given value, or one that a message binds"),
     rule("wrong-label", "a label of a step that cannot be meant there"),
     rule("own-answer", "a party that answers its own request"),
     // blocks

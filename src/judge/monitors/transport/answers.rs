@@ -108,7 +108,7 @@ fn listening(web: &mut Web<'_>, head: &Head<'_>) {
         || !lists(trip.header("accept"), EVENT_STREAM)
         || !web.c.round_trips.values().any(served)
         || is_guarded(head.status)
-        || !alive(web, trip, asked)
+        || !alive(web, trip, asked, head.event)
         || trip.header("mcp-protocol-version").is_some_and(|v| Revision::parse(v.trim()).is_none())
     {
         return;
@@ -128,13 +128,20 @@ fn listening(web: &mut Web<'_>, head: &Head<'_>) {
     }
 }
 
-/// Does the request name a session that is there, as far as can be seen, or is none needed?
-fn alive(web: &Web<'_>, trip: &RoundTrip, asked: u32) -> bool {
+/// Does the request name a session that is there, as far as can be seen, or is none needed? A request that is answered
+/// while the client's farewell is under way may find the session or not.
+fn alive(web: &Web<'_>, trip: &RoundTrip, asked: u32, answered: u32) -> bool {
     match trip.session_sent.as_deref() {
         Some(id) => {
-            let lost =
-                |t: &RoundTrip| t.method == "POST" && t.session_sent.as_deref() == Some(id) && t.status == Some(404);
-            web.given(id).is_some_and(|g| g < asked) && !web.ended(id, asked) && !web.c.round_trips.values().any(lost)
+            let of_it = |t: &RoundTrip| t.session_sent.as_deref() == Some(id);
+            let lost = |t: &RoundTrip| t.method == "POST" && of_it(t) && t.status == Some(404);
+            let leaving = |t: &RoundTrip| {
+                t.method == "DELETE"
+                    && of_it(t)
+                    && t.request.is_some_and(|r| r < answered)
+                    && (t.status.is_none() || t.succeeded())
+            };
+            web.given(id).is_some_and(|g| g < asked) && !web.c.round_trips.values().any(|t| lost(t) || leaving(t))
         }
         None => !web.assigns() && web.session(trip).is_some_and(|s| s.initialize_answer.is_some()),
     }

@@ -71,6 +71,9 @@ fn came_back(web: &mut Web<'_>, number: u32, trip: &RoundTrip, origin: Option<St
 fn taken_up(web: &mut Web<'_>, number: u32, trip: &RoundTrip, origin: StreamId, last: &str) {
     let (Some(status), Some(event), Some(asked)) = (trip.status, trip.response, trip.request) else { return };
     let over = trip.session_sent.as_deref().is_some_and(|id| web.ended(id, event));
+    // a session may be ended at any time, and 404 is how its client is told; one that still serves has not ended
+    let serves = |t: &RoundTrip| t.session == trip.session && t.request > Some(event) && t.succeeded();
+    let over = over || status == 404 && trip.session_sent.is_some() && !web.trips().any(|(_, t)| serves(t));
     let newest = web.c.streams.get(&origin).and_then(|s| last_id(s, asked)) == Some(last);
     if is_guarded(status) || over || !newest || web.deliberate(number, trip) && trip.step.is_none() {
         return;
