@@ -210,7 +210,7 @@ fn a_selection_that_is_ruled_out_says_by_what() {
 fn the_faults_are_listed() {
     let came = run(&["list", "--faults"]);
     assert_eq!(came.code, 0, "{}", came.err);
-    let line = came.out.lines().find(|line| line.starts_with("answers-twice ")).expect(&came.out);
+    let line = came.out.lines().find(|line| line.starts_with("  answers-twice ")).expect(&came.out);
     assert!(line.ends_with(" base.request.answered"), "{line}");
     // of a client, and one that no server can have
     assert!(!came.out.contains("never-calls-tasks-result") && !came.out.contains("polls-in-haste"), "{}", came.out);

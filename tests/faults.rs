@@ -79,6 +79,9 @@ const ELSEWHERE: &[(&str, &str, &str)] = &[
         "http/stream-is-resumed",
         "there the client comes back with an id that nobody knows",
     ),
+    ("is-not-primed", "http/stream-is-resumed", "there the client needs the event id to come back"),
+    ("primes-without-an-id", "http/stream-is-resumed", "there the client needs the event id to come back"),
+    ("knows-nothing-of-its-event-ids", "tasks/question-is-lost", "there the question cannot be fetched"),
     ("knows-nothing-of-its-event-ids", "http/stream-is-resumed", "there the answer cannot be fetched"),
     ("knows-nothing-of-its-event-ids", "http/two-streams-resumed", "there the answer cannot be fetched"),
 ];

@@ -10,6 +10,7 @@ use crate::spec::catalogue::Catalogue;
 use crate::trace::Transport;
 use crate::wire::Party;
 use clap::Args;
+use std::collections::BTreeMap;
 
 /// `mcp-interop list`
 #[derive(Debug, Args)]
@@ -24,17 +25,28 @@ pub(super) struct Arguments {
     faults: bool,
 }
 
-/// The faults of a server that is alive, and the harmless variations.
+/// The faults of a server that is alive, by the area of the requirement that each breaks, and the harmless variations.
 fn faults() -> Result<u8, String> {
     let live: Vec<_> = library::all().iter().filter(|f| f.by == Party::Server && f.alive().is_ok()).collect();
     let width = live.iter().map(|f| f.name.len()).max().unwrap_or_default();
+    let mut areas: BTreeMap<&str, Vec<(&str, &str)>> = BTreeMap::new();
     for fault in &live {
-        let breaks = fault.breaks.as_deref().unwrap_or("(harmless)");
-        screen::line(&format!("{:width$}  {breaks}", fault.name))?;
+        let breaks = fault.breaks.as_deref().unwrap_or(HARMLESS);
+        let area = breaks.split('.').next().unwrap_or(breaks);
+        areas.entry(area).or_default().push((&fault.name, breaks));
+    }
+    for (area, faults) in areas {
+        screen::line(&format!("{area}: {}", count(faults.len(), "fault")))?;
+        for (name, breaks) in faults {
+            screen::line(&format!("  {name:width$}  {breaks}"))?;
+        }
     }
     screen::line(&count(live.len(), "fault"))?;
     Ok(0)
 }
+
+/// What a variation that breaks nothing is listed under.
+const HARMLESS: &str = "(harmless)";
 
 pub(super) fn run(arguments: &Arguments) -> Result<u8, String> {
     if arguments.faults {
