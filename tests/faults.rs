@@ -134,9 +134,12 @@ fn play(scenario: &Scenario, transports: &[Transport], fault: Option<&Fault>) ->
     runtime.block_on(server::server(&servers, one, &options, &mut client, &mut random, interrupted))
 }
 
+/// A scenario, with its plays in which nobody deviates.
+type Honest = (Scenario, Vec<(Played, Conversation)>);
+
 /// Every scenario that a server can be asked, with what was said in it where nobody deviates.
-fn honest() -> &'static [(Scenario, Vec<(Played, Conversation)>)] {
-    static HONEST: LazyLock<Vec<(Scenario, Vec<(Played, Conversation)>)>> = LazyLock::new(|| {
+fn honest() -> &'static [Honest] {
+    static HONEST: LazyLock<Vec<Honest>> = LazyLock::new(|| {
         let catalogue = Catalogue::of(REVISION);
         let all = files::embedded().scenarios.into_iter();
         all.filter(|s| s.revisions.contains(&REVISION) && seats::seats(s, catalogue).contains(&Seat::Client))

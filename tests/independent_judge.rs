@@ -134,10 +134,10 @@ impl Server {
         let mut command = Command::new(env!("CARGO_BIN_EXE_mcp-interop"));
         let mut process = command.args(["serve", "--http", "0"]).stderr(Stdio::piped()).spawn().unwrap();
         let mut errors = BufReader::new(process.stderr.take().unwrap());
+        let mut server = Server { process, url: String::new() };
         let mut line = String::new();
         errors.read_line(&mut line).map_err(|e| e.to_string())?;
-        let url = line.trim_end().strip_prefix("listening on ").map(str::to_owned);
-        let server = Server { process, url: url.unwrap_or_default() };
+        server.url = line.trim_end().strip_prefix("listening on ").unwrap_or_default().to_owned();
         // whoever writes there must not be stopped because nobody reads
         std::thread::spawn(move || std::io::copy(&mut errors, &mut std::io::sink()));
         if server.url.is_empty() { Err(format!("serve --http said: {line}")) } else { Ok(server) }
@@ -168,11 +168,11 @@ fn judge(folder: &Path, url: &str) -> Result<Said, String> {
         well: output.status.success(),
         text: format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr)),
     };
+    // `server-NAME-2026-11-23T02-48-38-555Z`
+    let stamped = regex::Regex::new(r"^server-(.+)-\d{4}-\d\d-\d\dT[\d-]+Z$").unwrap();
     for entry in std::fs::read_dir(out.path()).map_err(|e| e.to_string())? {
         let path = entry.map_err(|e| e.to_string())?.path();
         let folder = path.file_name().unwrap_or_default().to_string_lossy();
-        // `server-NAME-2026-11-23T02-48-38-555Z`
-        let stamped = regex::Regex::new(r"^server-(.+)-\d{4}-\d\d-\d\dT[\d-]+Z$").unwrap();
         let Some(name) = stamped.captures(&folder).map(|c| c[1].to_owned()) else { continue };
         let text = std::fs::read_to_string(path.join("checks.json")).map_err(|e| format!("{name}: {e}"))?;
         said.checks.insert(name, serde_json::from_str(&text).map_err(|e| e.to_string())?);
