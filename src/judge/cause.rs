@@ -5,7 +5,7 @@ use super::evidence::{Evidence, Shown};
 use super::finding::{Blame, Finding, Verdict};
 use crate::scenario::walk::Deviation;
 use crate::spec::catalogue::Level;
-use crate::trace::{Body, StreamId};
+use crate::trace::Body;
 use crate::wire::Party;
 use serde_json::Value;
 
@@ -13,16 +13,10 @@ impl Desk<'_> {
     /// Do two events belong to one HTTP round trip?
     pub(super) fn same_round_trip(&self, one: u32, other: u32) -> bool {
         let event = |seq: u32| self.trace.events.get(usize::try_from(seq).ok()?).map(|e| &e.body);
-        let trip_of = |stream: StreamId| {
-            self.trace.events.iter().find_map(|e| match &e.body {
-                Body::StreamOpened { stream: opened, round_trip, .. } if *opened == stream => *round_trip,
-                _ => None,
-            })
-        };
         let trip = |seq: u32| match event(seq)? {
             Body::HttpRequest { round_trip, .. } | Body::HttpResponse { round_trip, .. } => Some(*round_trip),
             Body::Message { stream, .. } | Body::Signal { stream, .. } | Body::StreamClosed { stream, .. } => {
-                trip_of(*stream)
+                self.conversation.streams.get(stream)?.round_trip
             }
             _ => None,
         };
