@@ -2,6 +2,7 @@
 
 pub mod baseline;
 pub mod crew;
+pub mod driven;
 pub mod embedded;
 pub mod folder;
 pub mod foreign;

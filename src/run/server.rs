@@ -344,7 +344,7 @@ impl<S: Servers> Run<'_, S> {
             (client, further_clients(play, *surroundings))
         };
         let (link, held) = self.servers.open(play.plan.transport(), &play.plan.scenario().lacking()).await?;
-        let ended = own::play(play, &mut client, &mut further, link, self.interrupted.clone()).await;
+        let ended = own::play(play, &mut client, &mut further, link, None, self.interrupted.clone()).await;
         // of one that has failed already it is not asked how it leaves
         let patient = ended.finished();
         let events = ended.leave(async { drop(self.servers.close(held, patient).await) }).await;

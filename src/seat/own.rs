@@ -3,9 +3,11 @@
 use super::answers::Answers;
 use super::asked::Asked;
 use super::company::Company;
+use super::director::{Client, Director};
 use super::gate::{Gate, Noted};
 use super::leave::Ended;
 use super::{Play, Recorder, cast};
+use crate::peer::driver::Report;
 use crate::reference::{Effect, Engine, Proposal, Route, SessionKey};
 use crate::scenario::play::{Due, Parcel, Ruling, Sending};
 use crate::trace::Transport;
@@ -27,19 +29,22 @@ const MOST_BYTES: usize = 32 << 20;
 const FENCE: &str = "fence";
 
 /// Plays a scenario with the party that is ours on this end of the link, to the end of its course. `further` are the engines
-/// of the further clients, in the order in which the file names them. `interrupted` turns true when the user wants to stop.
+/// of the further clients, in the order in which the file names them; `client` is the one that is not ours, where somebody
+/// moves it. `interrupted` turns true when the user wants to stop.
 pub async fn play(
     play: &Play,
     engine: &mut dyn Engine,
     further: &mut [Box<dyn Engine>],
     mut link: Link,
+    client: Option<Client<'_>>,
     interrupted: watch::Receiver<bool>,
 ) -> Ended {
     // where the file says when to listen, nothing else does
     if play.plan.listens() {
         link.listens_when_told();
     }
-    let recorder = Recorder::new(play.exchange());
+    let mut recorder = Recorder::new(play.exchange());
+    let director = client.map(|client| Director::new(play, client, &mut recorder));
     let ours = link.party();
     let http = link.transport() == Transport::Http;
     let mut stage = Stage {
@@ -61,6 +66,7 @@ pub async fn play(
         fence_sent: false,
         fence_answered: false,
         application_done: false,
+        director,
         interrupted,
     };
     let reason = stage.run().await;
@@ -97,19 +103,24 @@ struct Stage<'a> {
     fence_sent: bool,
     fence_answered: bool,
     application_done: bool,
+    /// Moves the client, where that is not ours.
+    director: Option<Director<'a>>,
     interrupted: watch::Receiver<bool>,
 }
 
 enum Woken {
     Came(Option<LinkEvent>),
+    Reported(Report),
     Time,
     Interrupted,
 }
 
 impl Stage<'_> {
     async fn run(&mut self) -> EndReason {
-        for told in cast::told(&cast::application(self.play)) {
-            self.recorder.record(told);
+        if self.ours == Party::Client {
+            for doing in &cast::application(self.play).actions {
+                self.recorder.record(cast::told(doing));
+            }
         }
         // what was there before we speak (a process that was started) stands in the record before what we say; who tells of
         // it may not have had its turn yet
@@ -132,13 +143,19 @@ impl Stage<'_> {
                 let may_leave = self.ours == Party::Server && self.recorder.exchange().finished();
                 return if may_leave { EndReason::Finished } else { reason };
             }
+            if let Some(director) = &mut self.director {
+                director.go_on(self.play, &mut self.recorder);
+            }
             let now = self.recorder.now();
             let mut wake: Vec<Duration> = vec![self.play.cap];
             if self.recorder.exchange().finished() && self.company.all_begun() {
                 let since = *idle_since.get_or_insert(now);
                 // a client of ours knows at once whether its application is done; a foreign one tells by leaving
                 let lingers = self.ours == Party::Server || !self.application_done;
+                let left = self.director.as_ref().and_then(Director::left).map(|at| at + self.play.patience.settle);
+                wake.extend(left.filter(|until| now < *until));
                 if !lingers
+                    || left.is_some_and(|until| now >= until)
                     || self.company.idle() && self.ours == Party::Client
                     || now >= since + self.play.patience.step
                 {
@@ -180,6 +197,11 @@ impl Stage<'_> {
                 Woken::Came(None) => {
                     let how = "it closed the connection".to_owned();
                     self.gone.get_or_insert(EndReason::Gone { party: self.ours.other(), how });
+                }
+                Woken::Reported(report) => {
+                    let director = self.director.as_mut();
+                    let ended = director.and_then(|director| director.came(report, &mut self.recorder));
+                    self.gone = self.gone.take().or(ended);
                 }
                 Woken::Time => {
                     let now = self.recorder.now();
@@ -250,6 +272,7 @@ impl Stage<'_> {
             biased;
             () = raised(&mut interrupted) => Woken::Interrupted,
             event = self.link.next() => Woken::Came(event),
+            report = reported(&mut self.director) => Woken::Reported(report),
             () = tokio::time::sleep_until(until) => Woken::Time,
         }
     }
@@ -267,6 +290,7 @@ impl Stage<'_> {
                         self.came_all(events);
                     }
                     Effect::Saw { label, value } => self.recorder.record(Body::Saw { label, value }),
+                    Effect::Heard { .. } => {}
                     Effect::Close { session } => self.done(session),
                 }
             }
@@ -482,6 +506,14 @@ impl Stage<'_> {
             let events = self.link.order(Order::Version { session, version: version.to_owned() });
             self.record_all(events);
         }
+    }
+}
+
+/// What the client's driver reports next; waits for ever where there is none.
+async fn reported(director: &mut Option<Director<'_>>) -> Report {
+    match director {
+        Some(director) => director.next().await,
+        None => std::future::pending().await,
     }
 }
 
