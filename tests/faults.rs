@@ -73,6 +73,7 @@ const ELSEWHERE: &[(&str, &str, &str)] = &[
     ("an-id-that-is-a-number", "tasks/cancel-and-the-work", "there the task is asked for by its id"),
     ("an-id-that-is-a-number", "tasks/create-is-prompt", "there the task is asked for by its id"),
     ("one-thing-at-a-time", "cancellation/in-time", "there the request that is refused is the fence"),
+    ("asks-over-every-stream", "tasks/question-is-lost", "there the question is lost on purpose, and its copy is not"),
     ("an-event-id-twice", "http/drop-is-no-cancel", "there the client comes back with an id that nobody knows"),
     (
         "every-stream-counts-from-one",

@@ -74,6 +74,8 @@ pub(super) struct NodeState {
     pub(super) pace: Option<Duration>,
     /// Something forbidden was seen in it.
     pub(super) violated: bool,
+    /// An act of ours that went out from the file alone (in a loop: in this turn). It does so once, seen or not.
+    pub(super) sent: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -160,8 +162,8 @@ pub struct Exchange {
     pub(super) passed_by: Vec<u32>,
     pub(super) streams: HashMap<StreamId, StreamState>,
     pub(super) trips: HashMap<u32, TripState>,
-    /// By client, sender and id.
-    pub(super) requests: HashMap<(Option<String>, Party, Id), u32>,
+    /// By client, sender and id. An id that is used again while the first is not answered may mean either.
+    pub(super) requests: HashMap<(Option<String>, Party, Id), Vec<u32>>,
     pub(super) last_event: Option<(u32, Party, String)>,
     pub(super) walk: Walk,
 }
@@ -351,7 +353,7 @@ impl Exchange {
                 let client = self.client_of_trip(trip);
                 self.last_event = Some((event.seq, *from, in_words(&message)));
                 if let Kind::Request { id, .. } = message.kind() {
-                    self.requests.insert((client.clone(), *from, id.clone()), event.seq);
+                    self.note_request((client.clone(), *from, id.clone()), event.seq);
                 }
                 if message.method() == Some("notifications/initialized") && *from == Party::Client {
                     self.greet(client.clone(), at);

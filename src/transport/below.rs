@@ -26,6 +26,8 @@ pub struct Detour {
     pub event_id: Option<Option<String>>,
     /// The stream, if not its own.
     pub over: Option<Over>,
+    /// It is a copy for that stream: where there is none, it is not sent.
+    pub copy: bool,
 }
 
 /// A fault, and what it must know of the round trips that are open.
@@ -247,6 +249,13 @@ impl Below {
             }
         }
         out
+    }
+
+    /// A copy of a message of ours, of which the session logic knows nothing.
+    pub(super) fn copied(&mut self, bytes: &Bytes, detour: &Detour) -> Vec<ServerAction> {
+        let Some(rt) = self.other(detour) else { return Vec::new() };
+        self.tell(format_args!("sent {}", String::from_utf8_lossy(bytes)));
+        vec![ServerAction::Write { rt, bytes: self.encoder.event(bytes, None, None, None).into() }]
     }
 
     /// The latest open stream that is meant.

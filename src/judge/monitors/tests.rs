@@ -7,7 +7,7 @@ use crate::fault::replay::{Replayed, carrier, replay};
 use crate::fault::{Fault, Part, Request, Trigger, library};
 use crate::judge::evidence::Shown;
 use crate::spec::{Catalogue, Revision};
-use crate::trace::{Body, EndReason, Event, Seat, StreamId, Trace};
+use crate::trace::{Body, Closing, EndReason, Event, Seat, StreamId, Trace, Transport};
 use crate::wire::Kind;
 use serde_json::json;
 use std::collections::BTreeSet;
@@ -279,6 +279,29 @@ fn a_batch_is_two_messages_in_the_revision_that_has_them() {
     assert_eq!(broken(&t.done()), Vec::<String>::new());
     t.client(ping(2));
     assert_eq!(broken(&t.done()).len(), 1, "an id of a batch is used again");
+}
+
+#[test]
+fn a_question_that_comes_again_may_be_answered_again() {
+    let played = |comes: usize, answers: usize| {
+        let mut t = Sample::new(Seat::Observer, Transport::Http);
+        t.handshake(json!({"elicitation": {}}), json!({"tools": {}}));
+        let question = json!({"jsonrpc": "2.0", "id": 7, "method": "elicitation/create",
+            "params": {"message": "Sure?", "requestedSchema": {"type": "object", "properties": {}}}});
+        t.client(json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "x"}}));
+        for _ in 0..comes {
+            let stream = t.respond(200, "text/event-stream", None);
+            t.on(stream, question.clone());
+            t.push(Body::StreamClosed { stream, by: None, how: Closing::Cut("reset".into()) });
+        }
+        for _ in 0..answers {
+            t.client(json!({"jsonrpc": "2.0", "id": 7, "result": {"action": "decline"}}));
+            t.respond(202, "text/plain", None);
+        }
+        broken(&t.done()).into_iter().filter(|id| id.contains("base.request.answered")).count()
+    };
+    let found: Vec<usize> = [(1, 1), (1, 2), (2, 2), (2, 3)].map(|(comes, answers)| played(comes, answers)).into();
+    assert_eq!(found, [0, 1, 0, 1]);
 }
 
 /// What takes longer than it should with the length of a trace would show here: this is many times the usual length.
