@@ -381,12 +381,12 @@ fn ready(
 }
 
 /// That a scenario is not played, and why.
-fn skipped(scenario: &Scenario, transport: Transport, reason: &str) -> Skipped {
+pub(super) fn skipped(scenario: &Scenario, transport: Transport, reason: &str) -> Skipped {
     let claims = Plan::new(Arc::new(scenario.clone()), transport).claims().map(|(_, p)| p.id.clone()).collect();
     Skipped { scenario: scenario.id.clone(), transport, reason: reason.to_owned(), claims }
 }
 
-fn trouble(transport: Transport, closed: Closed) -> Trouble {
+pub(super) fn trouble(transport: Transport, closed: Closed) -> Trouble {
     Trouble { transport, what: closed.what, stderr: closed.stderr, blame: closed.blame }
 }
 

@@ -6,7 +6,7 @@ use crate::peer::driver::protocol::{Answers, VERSION};
 use crate::peer::driver::{Action, Answer, Moved, Order, Report, Target};
 use crate::peer::process::{Ladder, Process};
 use crate::reference::Effect;
-use crate::reference::client::{self, AppAction, Application, CONNECTED, Told, ToElicitation, What};
+use crate::reference::client::{self, AppAction, Application, CONNECTED, ToElicitation, Told, What};
 use crate::spec::Revision;
 use crate::transport::Link;
 use serde_json::{Map, Value, json};
@@ -119,8 +119,7 @@ async fn ordered<C: Clients + Send>(
             Err(why) => return answer(Answer::Failure(why)),
         };
         let answers = understood(&answers.unwrap_or_default());
-        let mut host =
-            clients.host(Application { actions: Vec::new(), answers, driven: true }, revision, capabilities);
+        let mut host = clients.host(Application { actions: Vec::new(), answers, driven: true }, revision, capabilities);
         let (told, orders) = mpsc::unbounded_channel();
         let (heard, mut effects) = mpsc::unbounded_channel();
         host.told = Some(orders);

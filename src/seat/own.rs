@@ -9,7 +9,9 @@ use super::leave::Ended;
 use super::{Play, Recorder, cast};
 use crate::peer::driver::Report;
 use crate::reference::{Effect, Engine, Proposal, Route, SessionKey};
+use crate::scenario::model::{Need, Needed};
 use crate::scenario::play::{Due, Parcel, Ruling, Sending};
+use crate::spec::methods;
 use crate::trace::Transport;
 use crate::trace::event::{Body, EndReason, StreamId, StreamKind};
 use crate::transport::{Link, LinkEvent, LinkWhat, Order, SendOrder};
@@ -71,11 +73,12 @@ pub async fn play(
     };
     let reason = stage.run().await;
     let reason = stage.or_not_started(reason);
-    let Stage { mut recorder, link, company, over, .. } = stage;
+    let Stage { mut recorder, link, company, over, director, .. } = stage;
+    let client_left = director.is_some_and(|director| director.left().is_some());
     recorder.record(Body::End { reason });
     let left = company.sessions().into_iter().filter(|session| !over.contains(session));
     let sessions = left.map(|session| (session, company.name(session).map(str::to_owned))).collect();
-    Ended { recorder, link, sessions }
+    Ended { recorder, link, sessions, client_left }
 }
 
 struct Stage<'a> {
@@ -218,7 +221,13 @@ impl Stage<'_> {
         if self.play.again || self.recorder.exchange().heard() {
             return reason;
         }
+        // of a client that does not come nothing can be said
+        let never = |how: String| EndReason::NotApplicable { reason: format!("the client never connected: {how}") };
         match reason {
+            EndReason::Deadline if self.director.is_some() => {
+                never(format!("nothing came of it within {} s", self.recorder.now().as_secs()))
+            }
+            EndReason::Gone { how, .. } if self.director.is_some() => never(how),
             EndReason::Deadline => {
                 let waited = self.recorder.now().as_secs();
                 EndReason::NotStarted { how: format!("it said nothing at all within {waited} s") }
@@ -431,10 +440,32 @@ impl Stage<'_> {
         if *from == self.ours {
             self.company.sent(now, session, &message);
         } else {
+            self.declared(&message);
             self.fence_answered |= message.is_answer() && message.id() == Some(&Id::from(FENCE));
             self.negotiate(session, &message);
             self.company.receive(now, session, &message);
         }
+    }
+
+    /// A client that does not declare what the file needs of it is not asked for it.
+    fn declared(&mut self, message: &Message) {
+        if self.ours == Party::Client || message.method() != Some("initialize") {
+            return;
+        }
+        let declared = message.params().get("capabilities").unwrap_or(&Value::Null);
+        let lacks = |need: &&Need| match (&need.what, need.party) {
+            (Needed::Capability(path), Party::Client) => !methods::declared(declared, path),
+            (Needed::Lack(path), Party::Client) => methods::declared(declared, path),
+            _ => false,
+        };
+        let reason = match self.play.plan.scenario().needs.iter().find(lacks).map(|need| &need.what) {
+            Some(Needed::Capability(path)) => format!("the client does not declare the capability {path}"),
+            Some(Needed::Lack(path)) => {
+                format!("the client declares the capability {path}, and this is about clients that do not")
+            }
+            _ => return,
+        };
+        self.gone.get_or_insert(EndReason::NotApplicable { reason });
     }
 
     /// An engine is done with its session.

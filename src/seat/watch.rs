@@ -1,7 +1,7 @@
 //! The observer's seat: a link between two parties that are not ours, recorded and followed.
 
-use super::own::raised;
 use super::director::{Client, Director};
+use super::own::raised;
 use super::{Play, Recorder};
 use crate::trace::Transport;
 use crate::trace::event::{Body, Closing, EndReason, Event};

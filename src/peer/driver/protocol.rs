@@ -458,11 +458,8 @@ mod tests {
     fn every_report_is_as_the_schema_says_and_is_read_as_it_was() {
         let schema = schema();
         let members = |text: &str| serde_json::from_str::<Map<String, Value>>(text).unwrap();
-        let event = |event: &str, more: &str| Report::Event {
-            event: event.into(),
-            client: "c".into(),
-            members: members(more),
-        };
+        let event =
+            |event: &str, more: &str| Report::Event { event: event.into(), client: "c".into(), members: members(more) };
         let answer = |answer| Report::Answer { id: 7, answer };
         for report in [
             answer(Answer::Result(json!({ "a": 1 }))),
@@ -483,8 +480,16 @@ mod tests {
     #[test]
     fn what_is_no_line_of_the_protocol_is_said_to_be_none() {
         for line in [
-            "", "hello", "[]", "{}", r#"{"id":"1","result":{}}"#, r#"{"id":1}"#, r#"{"id":1,"result":3}"#,
-            r#"{"id":1,"result":{},"error":{}}"#, r#"{"event":"asked"}"#, r#"{"event":"made up","client":"c"}"#,
+            "",
+            "hello",
+            "[]",
+            "{}",
+            r#"{"id":"1","result":{}}"#,
+            r#"{"id":1}"#,
+            r#"{"id":1,"result":3}"#,
+            r#"{"id":1,"result":{},"error":{}}"#,
+            r#"{"event":"asked"}"#,
+            r#"{"event":"made up","client":"c"}"#,
         ] {
             assert!(matches!(Report::read(line.as_bytes()), Report::Garbled(_)), "{line}");
         }

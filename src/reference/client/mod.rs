@@ -6,7 +6,7 @@ pub mod application;
 #[allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may end where it stands")]
 mod tests;
 
-pub use application::{Answers, AppAction, Application, CONNECTED, Told, ToElicitation, What};
+pub use application::{Answers, AppAction, Application, CONNECTED, ToElicitation, Told, What};
 
 use super::dialect::Dialect;
 use super::receiver::{Job, Receiver, augmentation};
