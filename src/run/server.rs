@@ -84,6 +84,24 @@ pub struct Options {
     pub jobs: usize,
 }
 
+impl Options {
+    /// A server with that name, on every transport, one play after the other; nothing is bound or claimed.
+    #[must_use]
+    pub fn new(name: impl Into<String>, revision: Revision) -> Options {
+        Options {
+            name: name.into(),
+            words: String::new(),
+            revision,
+            transports: Transport::ALL.to_vec(),
+            bound: Map::new(),
+            claimed_capabilities: Vec::new(),
+            claimed_tools: Vec::new(),
+            patience: Patience::default(),
+            jobs: 1,
+        }
+    }
+}
+
 /// Plays all scenarios against a server, in the order of selection. `random` gives 64 random bits a call; `surroundings` is
 /// asked for once a client.
 pub async fn server<S: Servers>(
