@@ -10,7 +10,7 @@ use crate::judge::finding::Blame;
 use crate::reference::Surroundings;
 use crate::scenario::exchange::Patience;
 use crate::scenario::plan::Plan;
-use crate::scenario::{Scenario, binding, seats};
+use crate::scenario::{Scenario, fresh, seats};
 use crate::seat::{Play, own};
 use crate::spec::Revision;
 use crate::spec::catalogue::Catalogue;
@@ -212,7 +212,7 @@ fn ruled_out(scenarios: &[Scenario], options: &Options) -> Vec<Skipped> {
 fn plays_of(scenario: Scenario, transport: Transport, options: &Options, random: &mut dyn FnMut() -> u64) -> Vec<Play> {
     let plan = Arc::new(Plan::new(Arc::new(scenario), transport));
     let play = |choices| Play {
-        fresh: binding::freshen(plan.scenario(), random),
+        fresh: fresh::freshen(plan.scenario(), random),
         plan: Arc::clone(&plan),
         seat: Seat::Client,
         revision: options.revision,
