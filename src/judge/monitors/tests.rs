@@ -281,6 +281,25 @@ fn a_batch_is_two_messages_in_the_revision_that_has_them() {
     assert_eq!(broken(&t.done()).len(), 1, "an id of a batch is used again");
 }
 
+/// A server may take what we broke on purpose, and what has no id that is one, for something else than a request.
+#[test]
+fn what_is_no_proper_request_may_be_accepted_without_content() {
+    let found = |id: serde_json::Value, breaks: Option<&str>| {
+        let mut t = Sample::new(Seat::Client, Transport::Http);
+        t.handshake(json!({}), json!({"tools": {}}));
+        let list = json!({"jsonrpc": "2.0", "id": id, "method": "tools/list"});
+        match breaks {
+            Some(requirement) => t.breaking(list, requirement),
+            None => t.client(list),
+        };
+        t.respond(202, "text/plain", None);
+        broken(&t.done()).iter().any(|line| line.contains("transport.http.request-content-type"))
+    };
+    assert!(found(json!(7), None));
+    assert!(!found(json!(7), Some("base.jsonrpc.conforms")));
+    assert!(!found(json!(null), None));
+}
+
 #[test]
 fn a_question_that_comes_again_may_be_answered_again() {
     let played = |comes: usize, answers: usize| {
