@@ -168,7 +168,8 @@ fn means(trigger: &Trigger, by: Party, c: &Conversation, event: &Event) -> bool 
                 trigger.matches(&s.message, answers.as_ref(), &carrier(c, s.round_trip, Some(s.stream)))
             });
         }
-        Body::HttpRequest { round_trip, .. } if by == Party::Client => (Part::RequestHead, Some(*round_trip), None),
+        // of a client what it sends, of a server what it takes that for
+        Body::HttpRequest { round_trip, .. } => (Part::RequestHead, Some(*round_trip), None),
         Body::HttpResponse { round_trip, .. } if by == Party::Server => (Part::ResponseHead, Some(*round_trip), None),
         Body::Signal { stream, .. } if by == Party::Server => (Part::Signal, trip(stream), Some(*stream)),
         Body::StreamClosed { stream, by: closed, .. } if *closed == Some(by) => {
