@@ -362,7 +362,7 @@ impl<S: Servers> Run<'_, S> {
             (client, further_clients(play, *surroundings))
         };
         let (link, held) = self.servers.open(play.plan.transport(), &play.plan.scenario().lacking()).await?;
-        let ended = own::play(play, &mut client, &mut further, link, self.interrupted.clone()).await;
+        let ended = own::play(play, &mut client, &mut further, link, None, self.interrupted.clone()).await;
         // of one that has failed already it is not asked how it leaves
         let patient = ended.finished();
         let events = ended.leave(async { drop(self.servers.close(held, patient).await) }).await;
@@ -399,12 +399,12 @@ fn ready(
 }
 
 /// That a scenario is not played, and why.
-fn skipped(scenario: &Scenario, transport: Transport, reason: &str) -> Skipped {
+pub(super) fn skipped(scenario: &Scenario, transport: Transport, reason: &str) -> Skipped {
     let claims = Plan::new(Arc::new(scenario.clone()), transport).claims().map(|(_, p)| p.id.clone()).collect();
     Skipped { scenario: scenario.id.clone(), transport, reason: reason.to_owned(), claims }
 }
 
-fn trouble(transport: Transport, closed: Closed) -> Trouble {
+pub(super) fn trouble(transport: Transport, closed: Closed) -> Trouble {
     Trouble { transport, what: closed.what, stderr: closed.stderr, blame: closed.blame }
 }
 

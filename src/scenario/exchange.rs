@@ -222,6 +222,14 @@ impl Exchange {
         &self.walk
     }
 
+    /// Has the step with that label come to pass?
+    #[must_use]
+    pub fn has_happened(&self, label: &str) -> bool {
+        let Some(id) = self.plan.labelled(label) else { return false };
+        let name = &self.plan.nodes[id].name;
+        self.walk.matched.iter().any(|(step, _)| step == name)
+    }
+
     /// Has the course come to its end (or can nothing more come of it)?
     #[must_use]
     pub fn finished(&self) -> bool {
