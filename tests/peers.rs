@@ -16,7 +16,6 @@ use mcp_interop::run::baseline::{self, Applied, Coverage};
 use mcp_interop::run::foreign::Foreign;
 use mcp_interop::run::server::{self, Options};
 use mcp_interop::run::{Results, Summary, surroundings};
-use mcp_interop::scenario::exchange::Patience;
 use mcp_interop::scenario::files;
 use mcp_interop::spec::Revision;
 use mcp_interop::trace::Transport;
@@ -95,15 +94,12 @@ fn set_up(peer: &Peer) -> Result<(), String> {
 
 fn play(peer: &Peer, transport: Transport) -> Results {
     let options = Options {
-        name: peer.name.clone(),
         words: format!("--peer {}", peer.name),
-        revision: Revision::DEFAULT,
         transports: vec![transport],
         bound: peer.bound.clone(),
         claimed_capabilities: peer.claims.capabilities.clone(),
         claimed_tools: peer.claims.tools.clone(),
-        patience: Patience::default(),
-        jobs: 1,
+        ..Options::new(&peer.name, Revision::DEFAULT)
     };
     let servers = Foreign::new(peer.server.clone());
     let scenarios = files::embedded().scenarios;

@@ -13,12 +13,9 @@ use crate::run::foreign::Foreign;
 use crate::run::server::{self, Options};
 use crate::run::{Results, surroundings};
 use crate::scenario::Scenario;
-use crate::scenario::exchange::Patience;
 use crate::spec::{Era, Revision};
-use crate::trace::Transport;
 use crate::transport::http_client::Endpoint;
 use clap::Args;
-use serde_json::Map;
 use std::path::PathBuf;
 
 /// A peer could not be started.
@@ -103,17 +100,8 @@ pub(super) fn run(arguments: Arguments) -> Result<u8, String> {
 
 /// The server that is meant, and how it is played.
 fn target(arguments: &Arguments) -> Result<(Option<ServerSpec>, Options), String> {
-    let mut options = Options {
-        name: "embedded".into(),
-        words: String::new(),
-        revision: arguments.revision,
-        transports: Transport::ALL.to_vec(),
-        bound: Map::new(),
-        claimed_capabilities: Vec::new(),
-        claimed_tools: Vec::new(),
-        patience: Patience::default(),
-        jobs: arguments.jobs.map_or(1, usize::from),
-    };
+    let jobs = arguments.jobs.map_or(1, usize::from);
+    let mut options = Options { jobs, ..Options::new(EMBEDDED, arguments.revision) };
     let spec = match (&arguments.url, &arguments.stdio, &arguments.peer) {
         (Some(url), _, _) => {
             options.name.clone_from(url);

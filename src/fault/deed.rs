@@ -57,7 +57,8 @@ pub enum Deed {
     Move(Over),
     /// A message goes over another stream too, if there is one.
     Copy(Over),
-    /// A header of a head becomes another, or is taken out; one that is not there is put at the end.
+    /// A header of a head becomes another, or is taken out; one that is not there is put at the end. In a head that a server
+    /// takes for another, the value `$session` stands for the session id that it gave last.
     Header(Header),
     /// The status of a response becomes another.
     Status(u16),

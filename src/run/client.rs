@@ -12,7 +12,7 @@ use crate::reference::{Surroundings, client};
 use crate::scenario::exchange::Patience;
 use crate::scenario::model::Needed;
 use crate::scenario::plan::Plan;
-use crate::scenario::{Scenario, binding, seats};
+use crate::scenario::{Scenario, fresh, seats};
 use crate::seat::{Play, director, own};
 use crate::spec::catalogue::Catalogue;
 use crate::spec::{Revision, methods};
@@ -161,7 +161,7 @@ fn plays_of(
 ) -> Vec<Play> {
     let plan = Arc::new(Plan::new(Arc::new(scenario.clone()), transport));
     let play = |choices| Play {
-        fresh: binding::freshen(plan.scenario(), random),
+        fresh: fresh::freshen(plan.scenario(), random),
         plan: Arc::clone(&plan),
         seat: Seat::Server,
         revision: options.revision,

@@ -8,8 +8,8 @@ use crate::reference::SessionKey;
 use crate::reference::client::{self, Client};
 use crate::reference::server::{self, Server};
 use crate::reference::{Engine, Surroundings};
-use crate::scenario::binding;
 use crate::scenario::exchange::Patience;
+use crate::scenario::fresh;
 use crate::scenario::plan::Plan;
 use crate::seat::deviation::Deviation;
 use crate::seat::host::Host;
@@ -51,7 +51,7 @@ pub fn prepare(
     choices: Vec<u8>,
     random: &mut dyn FnMut() -> u64,
 ) -> Play {
-    let fresh = binding::freshen(plan.scenario(), random);
+    let fresh = fresh::freshen(plan.scenario(), random);
     Play {
         plan,
         seat,

@@ -169,7 +169,7 @@ pub struct Exchange {
 }
 
 impl Exchange {
-    /// Begins at the beginning. `fresh` are the values of this run (see [`super::binding::freshen`]); `choices` says which
+    /// Begins at the beginning. `fresh` are the values of this run (see [`super::fresh::freshen`]); `choices` says which
     /// branch is taken at each choice of `ours`, in the order of the file.
     #[must_use]
     pub fn new(
@@ -602,8 +602,8 @@ pub fn in_words(message: &Message) -> String {
     match message.kind() {
         Kind::Request { id, method } => format!("request {id}, {method}"),
         Kind::Notification { method } => format!("notification {method}"),
-        Kind::Result { id: i } => format!("result {} to {}", super::binding::brief(message.result()), id(i)),
-        Kind::Error { id: i } => format!("error {} to {}", super::binding::brief(message.error()), id(i)),
+        Kind::Result { id: i } => format!("result {} to {}", super::wording::brief(message.result()), id(i)),
+        Kind::Error { id: i } => format!("error {} to {}", super::wording::brief(message.error()), id(i)),
         Kind::Batch => "batch".into(),
         Kind::Malformed(why) => format!("malformed message ({why})"),
         Kind::Unreadable(why) => format!("unreadable bytes ({why})"),

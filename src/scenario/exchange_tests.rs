@@ -34,7 +34,7 @@ impl Line {
         let scenario = loaded.scenarios.into_iter().find(|s| s.id == id).expect("the scenario exists");
         let plan = Arc::new(Plan::new(Arc::new(scenario), transport));
         let mut n = 6;
-        let fresh = super::binding::freshen(plan.scenario(), &mut || {
+        let fresh = super::fresh::freshen(plan.scenario(), &mut || {
             n += 1;
             n
         });

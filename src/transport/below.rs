@@ -40,6 +40,8 @@ pub(super) struct Below {
     trips: BTreeMap<u32, Trip>,
     /// Session ids that a head gave in the place of real ones.
     aliases: BTreeMap<String, String>,
+    /// The session id that was given last.
+    given: Option<String>,
     told: Vec<String>,
 }
 
@@ -74,7 +76,7 @@ pub(super) type Late = (Duration, ServerAction);
 impl Below {
     pub(super) fn new(fault: Fault, encoder: Encoder) -> Below {
         let (sessions, trips, aliases) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-        Below { fault, encoder, sessions, trips, aliases, told: Vec::new() }
+        Below { fault, encoder, sessions, trips, aliases, given: None, told: Vec::new() }
     }
 
     /// What was done since this was last asked, a line each.
@@ -82,7 +84,8 @@ impl Below {
         std::mem::take(&mut self.told)
     }
 
-    /// A request came. Gives it as the session logic must see it: with the session ids that it knows.
+    /// A request came. Gives it as the session logic must see it: with the session ids that it knows, and with the head for
+    /// which a fault takes the one that came. `$session` in that is the session id that was given last.
     pub(super) fn came(&mut self, rt: u32, request: &Request) -> Request {
         let mut real = request.clone();
         if let Some(id) = request.headers.get(SESSION_ID).and_then(|id| self.aliases.get(id)) {
@@ -93,6 +96,16 @@ impl Below {
         let session = real.headers.get(SESSION_ID).map(str::to_owned);
         self.trips
             .insert(rt, Trip { session, verb: request.method.clone(), headers, posted, status: None, stream: None });
+        let headers = real.headers.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        let head = Head { verb: real.method.clone(), target: real.path.clone(), headers, ..Head::default() };
+        let Some((fault, trip)) = self.at(rt) else { return real };
+        let altered = fault.head(head, &trip.carrier());
+        if let (true, Some(head)) = (altered.changed, altered.what) {
+            let given = |value: String| if value == "$session" { self.given.clone() } else { Some(value) };
+            let headers = head.headers.into_iter().filter_map(|(name, value)| Some((name, given(value)?)));
+            real.headers = headers.collect();
+            (real.method, real.path) = (head.verb, head.target);
+        }
         real
     }
 
@@ -164,6 +177,7 @@ impl Below {
 
     /// A head, the body that is put in its place, and how much later it goes out.
     fn head(&mut self, rt: u32, head: ResponseHead) -> (ResponseHead, Option<Bytes>, Duration) {
+        self.given = head.headers.get(SESSION_ID).map(str::to_owned).or(self.given.take());
         let Some((fault, trip)) = self.at(rt) else { return (head, None, Duration::ZERO) };
         trip.status = Some(head.status);
         let headers = head.headers.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
