@@ -34,7 +34,8 @@ pub(super) fn answers(play: &Play) -> Answers {
         let mut env = Bindings::new(plan.scenario(), fresh);
         answers.after = action.after.unwrap_or_default();
         let asked = plan.act(step);
-        let Some(result) = plan.answer_to(step).and_then(|p| p.result.as_ref()) else { continue };
+        let said = action.with.as_ref().or_else(|| plan.answer_to(step)?.result.as_ref());
+        let Some(result) = said else { continue };
         let result = known(result, &mut env);
         match asked.map(|a| &a.verb) {
             Some(Verb::Requests { method }) if method == "sampling/createMessage" => {
@@ -100,8 +101,14 @@ fn what(plan: &Plan, action: &Action, env: &mut Bindings) -> Option<What> {
         }
         Doing::List { method, step } => Some(What::List { label: step.clone(), method: env.text(method) }),
         Doing::ListEverything { method } => Some(What::ListEverything { method: env.text(method) }),
+        Doing::Request { step } => {
+            let act = plan.act(step)?;
+            let Verb::Requests { method } = &act.verb else { return None };
+            let params = act.payload.params.as_ref().map(|pattern| known(pattern, env));
+            Some(What::Request { method: method.clone(), params })
+        }
         // the modern era's; its reference peers are not built yet
-        Doing::Listen { .. } | Doing::WhenAsked { .. } => None,
+        Doing::Listen { .. } | Doing::WhenAsked { .. } | Doing::Cancel { .. } => None,
     }
 }
 

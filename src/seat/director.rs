@@ -4,7 +4,7 @@ use super::{Play, Recorder, cast};
 use crate::peer::driver::protocol::{Answers, Listed};
 use crate::peer::driver::{Action, Answer, Mover, Report, Target};
 use crate::reference::client::{self, AppAction, ToElicitation, What};
-use crate::scenario::model;
+use crate::scenario::model::{self, Doing};
 use crate::trace::event::{Body, EndReason};
 use crate::wire::Party;
 use serde_json::{Value, json};
@@ -31,6 +31,16 @@ enum Stage {
     Left,
 }
 
+/// An order that is not answered.
+#[derive(Debug)]
+struct Open {
+    id: u64,
+    /// The label of the request that it makes.
+    step: Option<String>,
+    /// Under which label its answer is seen.
+    sees: Option<String>,
+}
+
 /// The director of one play.
 #[derive(Debug)]
 pub(super) struct Director<'m> {
@@ -40,8 +50,8 @@ pub(super) struct Director<'m> {
     /// Has it anything to do, but answer?
     acts: bool,
     stage: Stage,
-    /// The order that is not answered, and under which label its answer is seen.
-    open: Option<(u64, Option<String>)>,
+    /// The orders that are not answered.
+    open: Vec<Open>,
     /// Since when it has left.
     left: Option<Duration>,
     gone: bool,
@@ -60,7 +70,7 @@ impl<'m> Director<'m> {
         };
         let name = mover.name();
         recorder.record(Body::Action { label: String::new(), what: connect.words() });
-        let open = Some((mover.order(Some(&name), connect), None));
+        let open = vec![Open { id: mover.order(Some(&name), connect), step: None, sees: None }];
         let acts = !todo.is_empty();
         Director { mover, name, todo, acts, stage: Stage::Connecting, open, left: None, gone: false }
     }
@@ -84,23 +94,33 @@ impl<'m> Director<'m> {
 
     /// Orders the next action, if there is one whose time has come.
     pub(super) fn go_on(&mut self, play: &Play, recorder: &mut Recorder) {
-        while self.open.is_none() && self.stage == Stage::Acting {
+        while self.stage == Stage::Acting {
             let Some(next) = self.todo.front() else {
-                if self.acts || recorder.exchange().finished() {
+                if self.open.is_empty() && (self.acts || recorder.exchange().finished()) {
                     self.leave(recorder);
                 }
                 return;
             };
-            if next.once.as_ref().is_some_and(|label| !recorder.exchange().has_happened(label)) {
-                return;
+            match &next.once {
+                Some(label) if !recorder.exchange().has_happened(label) => return,
+                None if !self.open.is_empty() => return,
+                _ => {}
             }
             let mut env = recorder.exchange().bindings().clone();
-            let doing = cast::doing(&play.plan, next, &mut env);
+            let doing = match &next.what {
+                Doing::Cancel { step } => {
+                    let open = self.open.iter().find(|open| open.step.as_ref() == Some(step));
+                    open.map(|open| Action::Cancel { action: open.id })
+                }
+                _ => cast::doing(&play.plan, next, &mut env).map(action),
+            };
+            let (step, sees) = (next.what.step().map(str::to_owned), next.sees.clone());
             self.todo.pop_front();
+            // what has its end already cannot be cancelled
             let Some(doing) = doing else { continue };
-            recorder.record(cast::told(&doing));
-            let sees = doing.sees.clone();
-            self.open = Some((self.mover.order(Some(&self.name), action(doing)), sees));
+            let label = sees.as_deref().or(step.as_deref()).unwrap_or_default().to_owned();
+            recorder.record(Body::Action { label, what: doing.words() });
+            self.open.push(Open { id: self.mover.order(Some(&self.name), doing), step, sees });
         }
     }
 
@@ -108,7 +128,7 @@ impl<'m> Director<'m> {
     fn leave(&mut self, recorder: &mut Recorder) {
         recorder.record(Body::Action { label: String::new(), what: Action::Close.words() });
         self.stage = Stage::Leaving;
-        self.open = Some((self.mover.order(Some(&self.name), Action::Close), None));
+        self.open.push(Open { id: self.mover.order(Some(&self.name), Action::Close), step: None, sees: None });
     }
 
     /// Takes what was reported; says why the play ends if it ends with that.
@@ -116,9 +136,10 @@ impl<'m> Director<'m> {
         let defect = |how: String| Some(EndReason::NotStarted { how: format!("the driver is at fault: {how}") });
         match report {
             Report::Answer { id, answer } => {
-                let Some((_, sees)) = self.open.take_if(|(open, _)| *open == id) else {
+                let Some(at) = self.open.iter().position(|open| open.id == id) else {
                     return defect(format!("it answered action {id}, which is not open"));
                 };
+                let sees = self.open.remove(at).sees;
                 self.answered(answer, sees, recorder)
             }
             Report::Event { client, event, .. } if client == self.name && event == "closed" => None,
@@ -204,6 +225,40 @@ fn action(doing: AppAction) -> Action {
             Some(what) => Action::ListEverything { what },
             None => Action::Request { method, params: None },
         },
-        What::Request { method, params } => Action::Request { method, params },
+        What::Request { method, params } => request(method, params),
     }
+}
+
+/// A request, by the action that is made for its method if there is one that can say all of it.
+fn request(method: String, params: Option<Value>) -> Action {
+    let members = params.as_ref().and_then(Value::as_object);
+    let only = |known: &[&str]| members.is_none_or(|members| members.keys().all(|name| known.contains(&name.as_str())));
+    let text = |name: &str| members?.get(name)?.as_str().map(str::to_owned);
+    let value = |name: &str| members?.get(name).cloned();
+    let own = || {
+        Some(match method.as_str() {
+            "ping" if only(&[]) => Action::Ping,
+            "tools/call" if only(&["name", "arguments"]) => {
+                Action::CallTool { name: text("name")?, arguments: value("arguments"), progress: false }
+            }
+            "tasks/get" if only(&["taskId"]) => Action::GetTask { task: text("taskId")? },
+            "tasks/cancel" if only(&["taskId"]) => Action::CancelTask { task: text("taskId")? },
+            "tasks/result" if only(&["taskId"]) => Action::FetchResult { task: text("taskId")? },
+            "resources/read" if only(&["uri"]) => Action::Read { uri: text("uri")? },
+            "resources/subscribe" if only(&["uri"]) => Action::Subscribe { uri: text("uri")? },
+            "resources/unsubscribe" if only(&["uri"]) => Action::Unsubscribe { uri: text("uri")? },
+            "prompts/get" if only(&["name", "arguments"]) => {
+                Action::GetPrompt { name: text("name")?, arguments: value("arguments") }
+            }
+            "completion/complete" if only(&["ref", "argument", "context"]) => {
+                Action::Complete { reference: value("ref")?, argument: value("argument")?, context: value("context") }
+            }
+            "logging/setLevel" if only(&["level"]) => Action::SetLevel { level: text("level")? },
+            _ => {
+                let what = Listed::by(&method).filter(|_| only(&["cursor"]))?;
+                Action::List { what, cursor: text("cursor") }
+            }
+        })
+    };
+    own().unwrap_or(Action::Request { method, params })
 }

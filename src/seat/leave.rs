@@ -1,5 +1,5 @@
 //! How the parties leave when the course is over: the client ends its sessions and its output, and what the other party does
-//! then is recorded behind the end. What it still says is not.
+//! then is recorded behind the end, with the ids that events had on the streams until then. What it still says is not.
 
 use super::Recorder;
 use crate::reference::SessionKey;
@@ -92,6 +92,8 @@ fn keep(recorder: &mut Recorder, sessions: &[(SessionKey, Option<String>)], even
             *client = sessions.iter().find(|(s, _)| Some(*s) == event.session).and_then(|(_, name)| name.clone());
         }
         Body::HttpResponse { .. } | Body::StreamClosed { .. } => {}
+        // a stream that was opened by itself may have had its first event just now
+        Body::Signal { event_id: Some(_), .. } => {}
         Body::ProcessSignalled { .. } | Body::ProcessExited { .. } => {}
         _ => return,
     }

@@ -49,6 +49,7 @@ pub async fn play(
     let director = client.map(|client| Director::new(play, client, &mut recorder));
     let ours = link.party();
     let http = link.transport() == Transport::Http;
+    let listens = link.listens().then_some(play.patience.settle);
     let mut stage = Stage {
         play,
         recorder,
@@ -57,7 +58,7 @@ pub async fn play(
         ours,
         held: Vec::new(),
         waiting: VecDeque::new(),
-        gate: Gate::new(ours, http),
+        gate: Gate::new(ours, http).listening(listens),
         answers: Answers::default(),
         asked: Asked::new(ours),
         over: BTreeSet::new(),
@@ -247,8 +248,8 @@ impl Stage<'_> {
     }
 
     /// Asks for what shows that nothing more comes of the course (an answer given twice, a word too many): over stdio a
-    /// ping, whose answer comes after whatever else was on its way; over HTTP the end of the streams of answers. And it gives
-    /// what we asked ourselves the time to be answered: requests may be answered in any order, and the ping first. Says
+    /// ping, whose answer comes after whatever else was on its way; over HTTP the end of the streams of answers, and the
+    /// beginning of the one that we opened ourselves. And it gives what we asked ourselves the time to be answered: requests may be answered in any order, and the ping first. Says
     /// until when to wait for it, and whether it is owed; `None` when it is there, or where the other party has no reason to
     /// say more.
     fn fence(&mut self) -> Option<(Duration, bool)> {
@@ -261,7 +262,7 @@ impl Stage<'_> {
         let owes = self.asked.any(&Id::from(FENCE));
         if self.link.transport() == Transport::Http {
             let settled = begun + self.play.patience.settle;
-            let open = (!self.open.is_empty()).then_some((settled, false));
+            let open = (!self.open.is_empty() || !self.gate.is_open()).then_some((settled, false));
             return if owes { Some((patient, true)) } else { open };
         }
         if !self.fence_sent {

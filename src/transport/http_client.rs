@@ -303,6 +303,12 @@ impl HttpClient {
         }
     }
 
+    /// Does it open an event stream with GET once `notifications/initialized` was accepted?
+    #[must_use]
+    pub fn listens(&self) -> bool {
+        self.habits.listens
+    }
+
     /// Opens event streams with GET only when it is ordered to.
     pub fn listens_when_told(&mut self) {
         self.habits.listens = false;
@@ -445,14 +451,10 @@ impl HttpClient {
     /// See [`super::Link::finish`]. Round trips that are not over by then are closed.
     pub async fn finish(mut self, patience: Duration) -> Vec<LinkEvent> {
         let mut events = self.order(Order::EndInput);
-        // GET streams end when we close them, and not before
-        let open: Vec<_> = self.trips.values().filter(|t| t.post.is_none() && !t.deletes).collect();
-        let open: Vec<_> = open.iter().filter_map(|t| Some((t.session, t.answer.stream()?))).collect();
-        for (session, stream) in open {
-            events.extend(self.drop_stream(session, stream));
-        }
         let deadline = Instant::now() + patience;
-        while !self.trips.is_empty() {
+        // a server ends GET streams with their session, or never
+        let listening = |trip: &Trip| trip.post.is_none() && !trip.deletes && trip.answer.stream().is_some();
+        while !self.trips.values().all(listening) {
             match tokio::time::timeout_at(deadline, self.next()).await {
                 // one that talks on and on while we leave is not written down
                 Ok(Some(event)) if events.len() >= LAST_WORDS && !is_end(&event) => {}

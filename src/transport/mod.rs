@@ -253,6 +253,12 @@ impl Link {
         matches!(self, Link::HttpClient(link) if link.session_id(session).is_some())
     }
 
+    /// Does it open an event stream with GET by itself? (Client, HTTP; nobody else does.)
+    #[must_use]
+    pub fn listens(&self) -> bool {
+        matches!(self, Link::HttpClient(link) if link.listens())
+    }
+
     /// Has a client over HTTP open event streams with GET only when it is ordered to. Of no effect elsewhere.
     pub fn listens_when_told(&mut self) {
         if let Link::HttpClient(link) = self {

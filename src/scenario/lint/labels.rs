@@ -249,6 +249,9 @@ fn actions(scenario: &Scenario, labels: &BTreeMap<&str, Labelled<'_>>, found: &m
             Doing::CallTool { step } | Doing::CallToolAsTask { step } => {
                 of(found, step, span, "`tools/call` of the client", &|a| client(a, "tools/call"))
             }
+            Doing::Request { step } | Doing::Cancel { step } => of(found, step, span, "request of the client", &|a| {
+                a.party == Party::Client && matches!(a.verb, Verb::Requests { .. })
+            }),
             Doing::Listen { step } => {
                 of(found, step, span, "`subscriptions/listen` of the client", &|a| client(a, "subscriptions/listen"))
             }
