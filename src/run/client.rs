@@ -272,7 +272,7 @@ impl<C: Clients> Run<'_, C> {
         let Opened { link, to, mut held } = self.clients.open(play).await?;
         let client = director::Client { mover: self.clients.mover(&mut held), to, capabilities: capabilities(play) };
         let ended = own::play(play, &mut server, &mut [], link, Some(client), self.interrupted.clone()).await;
-        let well = ended.client_left();
+        let (ended, well) = ended.client_left().await;
         let events = ended.leave(async { drop(self.clients.close(held, well).await) }).await;
         let header = header(play, &self.options.name, "mcp-interop", Map::new());
         let trace = Trace { header, events };
