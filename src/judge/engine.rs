@@ -402,6 +402,8 @@ impl Desk<'_> {
                 let overdue = matches!(self.trace.end(), Some(EndReason::Deadline)) && is_answer(plan, step);
                 let open = |s: &&crate::conversation::Said| {
                     s.from == party.other() && s.is_request() && s.answered_by.is_empty()
+                        // one that was refused below JSON-RPC has got what there is
+                        && self.conversation.status_of(s).is_none_or(|status| status < 400)
                 };
                 let asked = self.conversation.said.iter().rev().find(open).map(|s| s.event).filter(|_| overdue);
                 let answered = asked.map(|_| monitors::base::ANSWERED.to_owned());
