@@ -9,25 +9,14 @@ use mcp_interop::report::{self, Style};
 use mcp_interop::run::embedded::Embedded;
 use mcp_interop::run::server::{self, Options};
 use mcp_interop::run::{Results, Summary};
-use mcp_interop::scenario::exchange::Patience;
 use mcp_interop::scenario::files;
 use mcp_interop::spec::Revision;
 use mcp_interop::trace::{Body, Transport};
 use mcp_interop::wire::Party;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 fn run(revision: Revision, without: &[&str]) -> Results {
-    let options = Options {
-        name: "bare".into(),
-        words: String::new(),
-        revision,
-        transports: Transport::ALL.to_vec(),
-        bound: Map::new(),
-        claimed_capabilities: Vec::new(),
-        claimed_tools: Vec::new(),
-        patience: Patience::default(),
-        jobs: 1,
-    };
+    let options = Options::new("bare", revision);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
     runtime.block_on(async {
         let without = without.iter().map(|s| (*s).to_owned()).collect();

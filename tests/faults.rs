@@ -14,13 +14,12 @@ use mcp_interop::reference::Surroundings;
 use mcp_interop::run::embedded::Embedded;
 use mcp_interop::run::server::{self, Options};
 use mcp_interop::run::{Played, Results};
-use mcp_interop::scenario::exchange::Patience;
 use mcp_interop::scenario::{Scenario, files, seats};
 use mcp_interop::spec::{Catalogue, Revision};
 use mcp_interop::trace::event::{Body, Event};
 use mcp_interop::trace::{Seat, Transport, record};
 use mcp_interop::wire::Party;
-use serde_json::{Map, Value};
+use serde_json::Value;
 use std::collections::BTreeMap;
 use std::io::BufRead as _;
 use std::sync::LazyLock;
@@ -73,6 +72,7 @@ const ELSEWHERE: &[(&str, &str, &str)] = &[
     ("an-id-that-is-a-number", "tasks/cancel-and-the-work", "there the task is asked for by its id"),
     ("an-id-that-is-a-number", "tasks/create-is-prompt", "there the task is asked for by its id"),
     ("one-thing-at-a-time", "cancellation/in-time", "there the request that is refused is the fence"),
+    ("asks-over-every-stream", "tasks/question-is-lost", "there the question is lost on purpose, and its copy is not"),
     ("an-event-id-twice", "http/drop-is-no-cancel", "there the client comes back with an id that nobody knows"),
     (
         "every-stream-counts-from-one",
@@ -109,17 +109,7 @@ fn main() {
 
 /// One scenario played against the embedded server over these transports, the same way every time.
 fn play(scenario: &Scenario, transports: &[Transport], fault: Option<&Fault>) -> Results {
-    let options = Options {
-        name: "embedded".into(),
-        words: String::new(),
-        revision: REVISION,
-        transports: transports.to_vec(),
-        bound: Map::new(),
-        claimed_capabilities: Vec::new(),
-        claimed_tools: Vec::new(),
-        patience: Patience::default(),
-        jobs: 1,
-    };
+    let options = Options { transports: transports.to_vec(), ..Options::new("embedded", REVISION) };
     let mut state = 0x9e37_79b9_7f4a_7c15_u64;
     let mut random = move || {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
@@ -178,7 +168,8 @@ fn means(trigger: &Trigger, by: Party, c: &Conversation, event: &Event) -> bool 
                 trigger.matches(&s.message, answers.as_ref(), &carrier(c, s.round_trip, Some(s.stream)))
             });
         }
-        Body::HttpRequest { round_trip, .. } if by == Party::Client => (Part::RequestHead, Some(*round_trip), None),
+        // of a client what it sends, of a server what it takes that for
+        Body::HttpRequest { round_trip, .. } => (Part::RequestHead, Some(*round_trip), None),
         Body::HttpResponse { round_trip, .. } if by == Party::Server => (Part::ResponseHead, Some(*round_trip), None),
         Body::Signal { stream, .. } if by == Party::Server => (Part::Signal, trip(stream), Some(*stream)),
         Body::StreamClosed { stream, by: closed, .. } if *closed == Some(by) => {

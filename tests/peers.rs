@@ -13,6 +13,8 @@ use mcp_interop::peer::install::{self, Status};
 use mcp_interop::peer::{Config, Peer};
 use mcp_interop::report::{self, Style};
 use mcp_interop::run::baseline::{self, Applied, Coverage};
+use mcp_interop::run::client;
+use mcp_interop::run::drivers::Drivers;
 use mcp_interop::run::foreign::Foreign;
 use mcp_interop::run::server::{self, Options};
 use mcp_interop::run::{Results, Summary, surroundings};
@@ -44,10 +46,12 @@ fn main() {
                 None => Trial::test(name, test),
             });
         };
-        for transport in peer.server.transports() {
-            add(format!("{} {transport}", peer.name), Box::new(move || on(peer, transport)));
+        for side in Side::of(peer) {
+            for transport in side.transports(peer) {
+                add(format!("{}{} {transport}", peer.name, side.said()), Box::new(move || on(peer, side, transport)));
+            }
+            add(format!("{}{} entries", peer.name, side.said()), Box::new(move || entries(peer, side)));
         }
-        add(format!("{} entries", peer.name), Box::new(move || entries(peer)));
     }
     trials.push(Trial::test("a peer that is not installed is said to be so", not_installed));
     trials.push(Trial::test("a peer that needs a program is said to need it", needs_a_program));
@@ -64,18 +68,49 @@ fn peers() -> &'static [Peer] {
     &CONFIG.peers
 }
 
+/// Which of a peer's programs is tested.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Side {
+    Server,
+    Client,
+}
+
+impl Side {
+    fn of(peer: &Peer) -> impl Iterator<Item = Side> {
+        [Side::Server].into_iter().chain(peer.client.as_ref().map(|_| Side::Client))
+    }
+
+    /// As it stands in the name of a test.
+    fn said(self) -> &'static str {
+        match self {
+            Side::Server => "",
+            Side::Client => " client",
+        }
+    }
+
+    fn transports(self, peer: &Peer) -> Vec<Transport> {
+        match self {
+            Side::Server => peer.server.transports(),
+            Side::Client => Transport::ALL.to_vec(),
+        }
+    }
+}
+
 type Run = Arc<OnceLock<Result<Results, String>>>;
 
 /// What came of a run against a peer; each is made once, whoever asks first.
-fn run(peer: &'static Peer, transport: Transport) -> Result<Results, String> {
-    static RUNS: Mutex<BTreeMap<(&str, Transport), Run>> = Mutex::new(BTreeMap::new());
+fn run(peer: &'static Peer, side: Side, transport: Transport) -> Result<Results, String> {
+    static RUNS: Mutex<BTreeMap<(&str, Side, Transport), Run>> = Mutex::new(BTreeMap::new());
     // one run at a time over each transport: what rests on a deadline must not fail because the machine is busy with tests
     static TURNS: [Mutex<()>; 2] = [Mutex::new(()), Mutex::new(())];
-    let run = Arc::clone(RUNS.lock().unwrap().entry((peer.name.as_str(), transport)).or_default());
+    let run = Arc::clone(RUNS.lock().unwrap().entry((peer.name.as_str(), side, transport)).or_default());
     run.get_or_init(|| {
         set_up(peer)?;
         let turn = TURNS[usize::from(transport == Transport::Http)].lock();
-        let results = play(peer, transport);
+        let results = match side {
+            Side::Server => play(peer, transport),
+            Side::Client => play_client(peer, transport)?,
+        };
         drop(turn);
         Ok(results)
     })
@@ -95,15 +130,12 @@ fn set_up(peer: &Peer) -> Result<(), String> {
 
 fn play(peer: &Peer, transport: Transport) -> Results {
     let options = Options {
-        name: peer.name.clone(),
         words: format!("--peer {}", peer.name),
-        revision: Revision::DEFAULT,
         transports: vec![transport],
         bound: peer.bound.clone(),
         claimed_capabilities: peer.claims.capabilities.clone(),
         claimed_tools: peer.claims.tools.clone(),
-        patience: Patience::default(),
-        jobs: 1,
+        ..Options::new(&peer.name, Revision::DEFAULT)
     };
     let servers = Foreign::new(peer.server.clone());
     let scenarios = files::embedded().scenarios;
@@ -113,27 +145,58 @@ fn play(peer: &Peer, transport: Transport) -> Results {
     runtime.block_on(server::server(&servers, &scenarios, &options, &mut surroundings::real, &mut random, interrupted))
 }
 
+fn play_client(peer: &Peer, transport: Transport) -> Result<Results, String> {
+    let spec = peer.client.as_ref().ok_or("it has no client")?;
+    let options = client::Options {
+        name: peer.name.clone(),
+        words: format!("--peer {}", peer.name),
+        revision: Revision::DEFAULT,
+        transports: vec![transport],
+        patience: Patience::default(),
+        jobs: 1,
+    };
+    let clients = Drivers::new(spec.driver.clone(), env!("CARGO_BIN_EXE_mcp-interop").into());
+    let scenarios = files::embedded().scenarios;
+    let (_hold, interrupted) = watch::channel(false);
+    let mut random = surroundings::random();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    Ok(runtime.block_on(async {
+        let mut make = surroundings::real;
+        let played = client::client(&clients, &scenarios, &options, &mut make, &mut random, interrupted).await;
+        clients.stop().await;
+        played
+    }))
+}
+
 /// The run beside the baseline and the adjudications of the peer.
-fn applied(peer: &Peer, results: &Results) -> Result<Applied, String> {
+fn applied(peer: &Peer, side: Side, results: &Results) -> Result<Applied, String> {
+    let client = peer.client.as_ref();
+    let (baseline, adjudications) = match side {
+        Side::Server => (peer.baseline.as_deref(), peer.adjudications.as_deref()),
+        Side::Client => (
+            client.and_then(|client| client.baseline.as_deref()),
+            client.and_then(|client| client.adjudications.as_deref()),
+        ),
+    };
     let loaded = files::embedded();
     let ids: Vec<&str> = loaded.scenarios.iter().map(|s| s.id.as_str()).collect();
-    let known = peer.baseline.as_deref().map(|path| load_baseline(path, &ids)).transpose();
-    let adjudicated = peer.adjudications.as_deref().map(|path| load_adjudications(path, &ids)).transpose();
+    let known = baseline.map(|path| load_baseline(path, &ids)).transpose();
+    let adjudicated = adjudications.map(|path| load_adjudications(path, &ids)).transpose();
     let known = known.map_err(|e| e.to_string())?.unwrap_or_default();
     let adjudicated = adjudicated.map_err(|e| e.to_string())?.unwrap_or_default();
     Ok(baseline::apply(results, &known, &adjudicated, Coverage::All))
 }
 
 /// One peer on one transport: all its findings are known.
-fn on(peer: &'static Peer, transport: Transport) -> Result<(), Failed> {
-    let results = run(peer, transport)?;
+fn on(peer: &'static Peer, side: Side, transport: Transport) -> Result<(), Failed> {
+    let results = run(peer, side, transport)?;
     let mut wrong = Vec::new();
     if results.played.is_empty() {
         wrong.push("nothing was played".to_owned());
     }
     wrong.extend(results.troubles.iter().map(|t| t.what.clone()));
     wrong.extend(results.unkept.iter().cloned());
-    let applied = applied(peer, &results)?;
+    let applied = applied(peer, side, &results)?;
     for (key, findings) in applied.new_findings() {
         let first = findings.first().and_then(|i| applied.findings.get(*i));
         let play = first.and_then(|f| results.played.get(f.play)).map(mcp_interop::run::Played::name);
@@ -143,10 +206,10 @@ fn on(peer: &'static Peer, transport: Transport) -> Result<(), Failed> {
 }
 
 /// One peer on all its transports: every entry of its baseline and its adjudications still holds.
-fn entries(peer: &'static Peer) -> Result<(), Failed> {
+fn entries(peer: &'static Peer, side: Side) -> Result<(), Failed> {
     let mut all: Option<Results> = None;
-    for transport in peer.server.transports() {
-        let results = run(peer, transport)?;
+    for transport in side.transports(peer) {
+        let results = run(peer, side, transport)?;
         match &mut all {
             None => all = Some(results),
             Some(all) => {
@@ -160,7 +223,7 @@ fn entries(peer: &'static Peer) -> Result<(), Failed> {
     if let Some(trouble) = results.troubles.first() {
         return Err(format!("not everything was played: {}", trouble.what).into());
     }
-    let stale = applied(peer, &results)?.stale;
+    let stale = applied(peer, side, &results)?.stale;
     let stale: Vec<String> = stale.iter().map(|s| format!("{}: {}: {}", s.place, s.key, s.what)).collect();
     if stale.is_empty() { Ok(()) } else { Err(stale.join("\n").into()) }
 }

@@ -27,7 +27,7 @@ pub(super) struct Arguments {
 
 /// The faults of a server that is alive, by the area of the requirement that each breaks, and the harmless variations.
 fn faults() -> Result<u8, String> {
-    let live: Vec<_> = library::all().iter().filter(|f| f.by == Party::Server && f.alive().is_ok()).collect();
+    let live: Vec<_> = library::all().iter().filter(|f| f.by == Party::Server).filter_map(|f| f.alive().ok()).collect();
     let width = live.iter().map(|f| f.name.len()).max().unwrap_or_default();
     let mut areas: BTreeMap<&str, Vec<(&str, &str)>> = BTreeMap::new();
     for fault in &live {

@@ -1,9 +1,13 @@
 //! The command line: one file per subcommand. Parses, calls, prints; decides nothing.
 
+mod attach;
+mod client;
+mod drive;
 mod explain;
 mod interrupt;
 mod lint;
 mod list;
+mod output;
 mod peers;
 mod screen;
 mod selection;
@@ -28,6 +32,8 @@ struct Cli {
 enum Command {
     /// Play the client against a server, and judge the server; without a server, against the embedded one
     Server(Box<server::Arguments>),
+    /// Play the server against a client, and judge the client; without a client, against the embedded one
+    Client(Box<client::Arguments>),
     /// List the scenarios, with the seats and revisions they hold for
     List(list::Arguments),
     /// Check scenario files
@@ -36,6 +42,11 @@ enum Command {
     Explain(explain::Arguments),
     /// Offer the embedded server over stdio or HTTP
     Serve(Box<serve::Arguments>),
+    /// Be a driver: move the embedded client as standard input says
+    Drive(drive::Arguments),
+    /// Carry standard input and output to a harness that waits for them; started by a client under test
+    #[command(hide = true)]
+    Attach(attach::Arguments),
     /// List the peers of harness.toml, or install them
     Peers(peers::Arguments),
 }
@@ -56,6 +67,9 @@ pub fn main() -> ExitCode {
     };
     let done = match cli.command {
         Command::Server(arguments) => server::run(*arguments),
+        Command::Client(arguments) => client::run(*arguments),
+        Command::Drive(arguments) => drive::run(&arguments),
+        Command::Attach(arguments) => attach::run(&arguments),
         Command::List(arguments) => list::run(&arguments),
         Command::Lint(arguments) => lint::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),

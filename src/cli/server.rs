@@ -1,27 +1,21 @@
 //! `server`: plays the client against a server, and judges the server.
 
 use super::explain::TransportName;
+use super::output::{self, Expectations, Output};
 use super::selection::{Selection, revision};
 use super::{interrupt, screen};
-use crate::judge::Verdict;
-use crate::peer::baseline::{Adjudicated, Known, load_adjudications, load_baseline};
 use crate::peer::config::{EMBEDDED, ServerSpec};
 use crate::peer::process::Command;
 use crate::peer::words;
 use crate::reference::Surroundings;
-use crate::report::{self, Style};
-use crate::run::baseline::{self, Applied, Coverage};
 use crate::run::embedded::Embedded;
 use crate::run::foreign::Foreign;
 use crate::run::server::{self, Options};
-use crate::run::{Results, Summary, surroundings};
+use crate::run::{Results, surroundings};
 use crate::scenario::Scenario;
-use crate::scenario::exchange::Patience;
 use crate::spec::{Era, Revision};
-use crate::trace::Transport;
 use crate::transport::http_client::Endpoint;
 use clap::Args;
-use serde_json::Map;
 use std::path::PathBuf;
 
 /// A peer could not be started.
@@ -56,18 +50,8 @@ pub(super) struct Arguments {
     /// Play so many scenarios at once, each with a server process of its own [default: the number of cores; 1 at a URL]
     #[arg(long, short, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=MOST_JOBS))]
     jobs: Option<u16>,
-    /// Write the report as JSON
-    #[arg(long, value_name = "FILE")]
-    report: Option<PathBuf>,
-    /// Write the record of every play into this folder
-    #[arg(long, value_name = "DIR")]
-    trace: Option<PathBuf>,
-    /// Warnings fail the run too
-    #[arg(long)]
-    strict: bool,
-    /// Show warnings in full
-    #[arg(long, short)]
-    verbose: bool,
+    #[command(flatten)]
+    output: Output,
 }
 
 pub(super) fn run(arguments: Arguments) -> Result<u8, String> {
@@ -99,100 +83,25 @@ pub(super) fn run(arguments: Arguments) -> Result<u8, String> {
         screen::note(&format!("error: {peer} was not run: {why}"));
         return Ok(UNREACHED);
     }
-    let expectations = Expectations::of(&arguments, &scenarios)?;
+    let peer = arguments.peer.as_deref().filter(|name| *name != EMBEDDED);
+    let whole = !arguments.selection.part();
+    let expectations = match peer {
+        Some(name) => {
+            let config = super::peers::config(arguments.config.as_deref())?;
+            let peer = config.peer(name).map_err(|e| e.to_string())?;
+            Expectations::read(peer.baseline.as_deref(), peer.adjudications.as_deref(), whole.then_some(&scenarios))?
+        }
+        None => None,
+    };
+    let part = !whole || arguments.transport.is_some();
     let results = play(spec, &scenarios, &options)?;
-    let summary = Summary::of(&results);
-    let style = Style { colour: screen::colour(), width: screen::width(), verbose: arguments.verbose };
-    screen::show(&report::terminal(&results, &summary, arguments.strict, &style))?;
-    let mut code = report::exit_code(&results, &summary, arguments.strict);
-    if let Some(expectations) = expectations {
-        let part = arguments.selection.part() || arguments.transport.is_some();
-        let coverage = if part { Coverage::Part } else { Coverage::All };
-        let applied = baseline::apply(&results, &expectations.known, &expectations.adjudicated, coverage);
-        screen::show(&report::known(&results, &applied, &style))?;
-        if results.unkept.is_empty() {
-            let before = code;
-            code = expected(code, &applied, arguments.strict, !whole(&results));
-            // the report above knows of no baseline
-            if code != before {
-                let why = match code {
-                    0 => "what is wrong is known",
-                    1 => "the baseline does not hold",
-                    _ => "what is wrong is known, but the run is not whole",
-                };
-                screen::line(&format!("with the baseline: exit {code}: {why}"))?;
-            }
-        }
-    }
-    // the verdicts are on the screen already: a report that cannot be written is said beside them
-    for wrong in write(&arguments, &results, &summary, code) {
-        screen::note(&format!("error: {wrong}"));
-        // what was found of the peer is worth more
-        if code == 0 {
-            code = super::USAGE;
-        }
-    }
-    Ok(code)
-}
-
-/// What is known of the peer.
-struct Expectations {
-    known: Vec<Known>,
-    adjudicated: Vec<Adjudicated>,
-}
-
-impl Expectations {
-    /// Reads the files that harness.toml names; `None` where it names none.
-    fn of(arguments: &Arguments, scenarios: &[Scenario]) -> Result<Option<Expectations>, String> {
-        let Some(name) = arguments.peer.as_deref().filter(|name| *name != EMBEDDED) else { return Ok(None) };
-        let config = super::peers::config(arguments.config.as_deref())?;
-        let peer = config.peer(name).map_err(|e| e.to_string())?;
-        if peer.baseline.is_none() && peer.adjudications.is_none() {
-            return Ok(None);
-        }
-        // a selection does not make the other ids unknown
-        let whole = !arguments.selection.part();
-        let ids: Vec<&str> = scenarios.iter().filter(|_| whole).map(|s| s.id.as_str()).collect();
-        let read = |e: crate::peer::FileError| e.to_string();
-        let known = peer.baseline.as_deref().map(|p| load_baseline(p, &ids)).transpose().map_err(read)?;
-        let adjudicated =
-            peer.adjudications.as_deref().map(|p| load_adjudications(p, &ids)).transpose().map_err(read)?;
-        Ok(Some(Expectations { known: known.unwrap_or_default(), adjudicated: adjudicated.unwrap_or_default() }))
-    }
-}
-
-/// Was everything played, and to its end?
-fn whole(results: &Results) -> bool {
-    let open = results.played.iter().any(|p| p.judgement.verdict == Verdict::Inconclusive);
-    !open && results.troubles.is_empty() && !results.interrupted
-}
-
-/// The exit code in the light of the baseline: what is expected fails nothing, and an entry that no longer holds does. A run
-/// that is `cut` short is not well because the little it found is known.
-fn expected(code: u8, applied: &Applied, strict: bool, cut: bool) -> u8 {
-    let worst = applied.verdict();
-    match code {
-        0 | 1 if worst >= Verdict::Fail => report::exit::PEER,
-        0 | 1 if worst == Verdict::Warn && strict => report::exit::PEER,
-        0 | 1 if cut => report::exit::ENVIRONMENT,
-        0 | 1 => report::exit::WELL,
-        other => other,
-    }
+    output::conclude(&results, expectations.as_ref(), &arguments.output, part)
 }
 
 /// The server that is meant, and how it is played.
 fn target(arguments: &Arguments) -> Result<(Option<ServerSpec>, Options), String> {
-    let mut options = Options {
-        name: "embedded".into(),
-        words: String::new(),
-        revision: arguments.revision,
-        transports: Transport::ALL.to_vec(),
-        bound: Map::new(),
-        claimed_capabilities: Vec::new(),
-        claimed_tools: Vec::new(),
-        patience: Patience::default(),
-        jobs: arguments.jobs.map_or(1, usize::from),
-    };
+    let jobs = arguments.jobs.map_or(1, usize::from);
+    let mut options = Options { jobs, ..Options::new(EMBEDDED, arguments.revision) };
     let spec = match (&arguments.url, &arguments.stdio, &arguments.peer) {
         (Some(url), _, _) => {
             options.name.clone_from(url);
@@ -264,33 +173,4 @@ fn play(spec: Option<ServerSpec>, scenarios: &[Scenario], options: &Options) -> 
             }
         })
     })
-}
-
-/// Writes what was asked for; gives what could not be written.
-fn write(arguments: &Arguments, results: &Results, summary: &Summary, code: u8) -> Vec<String> {
-    let mut wrong = Vec::new();
-    if let Some(path) = &arguments.report {
-        let text = format!("{:#}\n", report::json(results, summary, arguments.strict, code));
-        if let Err(e) = std::fs::write(path, text) {
-            wrong.push(format!("cannot write the report {}: {e}", path.display()));
-        }
-    }
-    if let Some(folder) = &arguments.trace {
-        wrong.extend(crate::run::traces::write(folder, results).err());
-    }
-    wrong
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_run_that_was_cut_short_is_not_well_because_what_it_found_is_known() {
-        let known = Applied::default();
-        assert_eq!(expected(1, &known, false, false), 0);
-        assert_eq!(expected(1, &known, false, true), 4);
-        assert_eq!(expected(4, &known, false, true), 4);
-        assert_eq!(expected(70, &known, false, false), 70);
-    }
 }

@@ -55,9 +55,10 @@ pub enum Deed {
     EventAfter(Bare),
     /// A message goes over another stream.
     Move(Over),
-    /// A message goes over another stream too.
+    /// A message goes over another stream too, if there is one.
     Copy(Over),
-    /// A header of a head becomes another, or is taken out; one that is not there is put at the end.
+    /// A header of a head becomes another, or is taken out; one that is not there is put at the end. In a head that a server
+    /// takes for another, the value `$session` stands for the session id that it gave last.
     Header(Header),
     /// The status of a response becomes another.
     Status(u16),
@@ -150,6 +151,8 @@ pub struct Outgoing {
     pub event_id: Option<Option<String>>,
     /// The stream that it goes over, if not its own.
     pub over: Option<Over>,
+    /// It is a copy for that stream: where there is none, it is not sent.
+    pub copy: bool,
     /// How much later than it would have been.
     pub delay: Duration,
     /// Is it not what the party meant to send?

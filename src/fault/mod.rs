@@ -13,6 +13,7 @@ mod trigger;
 pub use deed::{Altered, At, Bare, Deed, Head, Header, Outgoing, Over, Sum, What};
 pub use trigger::{Carrier, Part, Trigger, Which};
 
+use crate::trace::StreamKind;
 use crate::wire::{Id, Kind, Message, Party};
 use serde::Deserialize;
 use serde_json::Value;
@@ -66,6 +67,9 @@ pub struct Live {
     /// Where the finding must point.
     #[serde(default)]
     pub at: Option<Trigger>,
+    /// Another requirement is broken.
+    #[serde(default)]
+    pub breaks: Option<String>,
     /// Why no party that is alive can have it.
     #[serde(default)]
     pub not: Option<String>,
@@ -158,6 +162,7 @@ impl Fault {
         if let Some(on) = live.on {
             (alive.on, alive.at) = (on, None);
         }
+        alive.breaks = live.breaks.or(alive.breaks);
         alive.deeds = live.deeds.unwrap_or(alive.deeds);
         alive.at = live.at.or(alive.at);
         Ok(alive)
@@ -176,6 +181,7 @@ impl Fault {
             what,
             event_id: changed.then_some(None),
             over: None,
+            copy: false,
             delay: Duration::ZERO,
             changed,
         };
@@ -196,6 +202,7 @@ impl Fault {
         let (mut frames, mut before, mut after) = (None, Vec::new(), Vec::new());
         let (mut event_id, mut over, mut copies) = (None, None, Vec::new());
         let mut delay = Duration::ZERO;
+        let piped = matches!(context.carrier.stream, Some(StreamKind::Stdin | StreamKind::Stdout));
         for deed in &self.deeds {
             match deed {
                 Deed::Drop => it = None,
@@ -224,8 +231,9 @@ impl Fault {
                 Deed::EventBefore(event) => before.push(own(What::Event(event.clone()), true)),
                 Deed::EventAfter(event) => after.push(own(What::Event(event.clone()), true)),
                 Deed::Move(place) => over = Some(place.clone()),
-                Deed::Copy(place) => copies.push(Some(place.clone())),
-                Deed::Header(_)
+                Deed::Copy(place) if !piped => copies.push(Some(place.clone())),
+                Deed::Copy(_)
+                | Deed::Header(_)
                 | Deed::Status(_)
                 | Deed::Body(_)
                 | Deed::Target(_)
@@ -246,12 +254,16 @@ impl Fault {
                 what: what.clone(),
                 event_id: event_id.clone(),
                 over,
+                copy: false,
                 delay: Duration::ZERO,
                 changed,
             };
             all.extend(whats.iter().map(|what| of(what, over.clone(), changed)));
             for copy in copies {
-                let of = |what| Outgoing { event_id: Some(None), ..of(what, copy.clone(), true) };
+                let of = |what| {
+                    let copy = copy.clone();
+                    Outgoing { event_id: Some(None), copy: copy.is_some(), ..of(what, copy, true) }
+                };
                 all.extend(whats.iter().map(of));
             }
         }

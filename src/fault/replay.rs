@@ -143,6 +143,10 @@ impl Replay {
         let touched = sent.len() != 1 || sent.iter().any(|s| s.changed);
         self.late += sent.iter().map(|s| s.delay).max().unwrap_or_default();
         for outgoing in sent {
+            let goes = |over: &Over| self.latest(event.seq, over).is_some();
+            if outgoing.copy && !outgoing.over.as_ref().is_some_and(goes) {
+                continue;
+            }
             let changed = outgoing.changed;
             let body = self.body(event, outgoing);
             self.push(event, body, changed);

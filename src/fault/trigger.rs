@@ -64,7 +64,7 @@ pub enum Part {
     /// A message, on whatever carries it.
     #[default]
     Message,
-    /// The head of an HTTP request.
+    /// The head of an HTTP request: the one that a client sends; of a server that is alive, what it takes that for.
     RequestHead,
     /// The head of an HTTP response.
     ResponseHead,

@@ -4,7 +4,7 @@ use super::evidence::{Evidence, Shown};
 use super::frames::Odd;
 use crate::conversation::{Conversation, Said};
 use crate::spec::catalogue::Transport as Over;
-use crate::spec::{Catalogue, Era, Level, Revision, Violation};
+use crate::spec::{Catalogue, Era, Level, Requirement, Revision, Violation};
 use crate::trace::{EndReason, Header, Transport};
 use crate::wire::Party;
 use std::collections::{HashMap, HashSet};
@@ -145,18 +145,7 @@ impl<'a> Notes<'a> {
         if said.cut || said.revision.era() == Era::Modern || !said.breaks.is_empty() || elsewhere {
             return &mut self.dropped;
         }
-        self.evidence.push(Evidence {
-            requirement,
-            party: said.from,
-            event: said.event,
-            said: Some(index),
-            verdict,
-            level: entry.level,
-            presumed: false,
-            decision: entry.decision.as_deref(),
-        });
-        let last = self.evidence.len() - 1;
-        self.evidence.get_mut(last).unwrap_or(&mut self.dropped)
+        self.push(entry, said.from, said.event, Some(index), verdict)
     }
 
     /// Like [`Notes::held`] and [`Notes::broken`], for a rule that binds the other party of a deliberate message too.
@@ -166,18 +155,7 @@ impl<'a> Notes<'a> {
         if said.cut || said.revision.era() == Era::Modern {
             return &mut self.dropped;
         }
-        self.evidence.push(Evidence {
-            requirement,
-            party: said.to(),
-            event: said.event,
-            said: Some(index),
-            verdict,
-            level: entry.level,
-            presumed: false,
-            decision: entry.decision.as_deref(),
-        });
-        let last = self.evidence.len() - 1;
-        self.evidence.get_mut(last).unwrap_or(&mut self.dropped)
+        self.push(entry, said.to(), said.event, Some(index), verdict)
     }
 
     /// What an event that is no message (a head, an end, an event id) shows of that party, in that revision.
@@ -193,16 +171,19 @@ impl<'a> Notes<'a> {
         if revision.era() == Era::Modern {
             return &mut self.dropped;
         }
-        self.evidence.push(Evidence {
-            requirement,
-            party,
-            event,
-            said: None,
-            verdict,
-            level: entry.level,
-            presumed: false,
-            decision: entry.decision.as_deref(),
-        });
+        self.push(entry, party, event, None, verdict)
+    }
+
+    fn push(
+        &mut self,
+        entry: &'static Requirement,
+        party: Party,
+        event: u32,
+        said: Option<usize>,
+        verdict: Shown,
+    ) -> &mut Evidence {
+        let (requirement, level, decision) = (entry.id.as_str(), entry.level, entry.decision.as_deref());
+        self.evidence.push(Evidence { requirement, party, event, said, verdict, level, presumed: false, decision });
         let last = self.evidence.len() - 1;
         self.evidence.get_mut(last).unwrap_or(&mut self.dropped)
     }

@@ -47,6 +47,8 @@ pub struct Peer {
     pub needs: Vec<String>,
     /// How its server is reached.
     pub server: ServerSpec,
+    /// Its client, if it has one.
+    pub client: Option<ClientSpec>,
     /// The revisions it speaks; empty if it is not said.
     pub revisions: Vec<Revision>,
     /// What it claims to offer.
@@ -79,6 +81,17 @@ pub struct ServerSpec {
     pub path: String,
     /// The URL of a server that runs already.
     pub url: Option<String>,
+}
+
+/// A client, and what is known of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClientSpec {
+    /// The command that starts its driver.
+    pub driver: Command,
+    /// What is known to be wrong with it; see [`super::baseline`].
+    pub baseline: Option<PathBuf>,
+    /// What was said of each finding; see [`super::baseline`].
+    pub adjudications: Option<PathBuf>,
 }
 
 impl ServerSpec {
@@ -186,6 +199,7 @@ fn peer(name: &str, at: Span, node: &Node<'_>, folder: &Path, found: &mut Diagno
         Some(node) => server(node, &dir, found).unwrap_or_default(),
         None => ServerSpec::default(),
     };
+    let client = f.take("client").and_then(|node| client(node, &dir, folder, found));
     let revisions =
         f.texts("revisions", found).into_iter().filter_map(|(date, at)| revision(&date, at, found)).collect();
     let claims = f.take("claims").and_then(|node| claims(node, found)).unwrap_or_default();
@@ -201,6 +215,7 @@ fn peer(name: &str, at: Span, node: &Node<'_>, folder: &Path, found: &mut Diagno
         sources,
         needs,
         server,
+        client,
         revisions,
         claims,
         baseline,
@@ -308,6 +323,18 @@ fn server(node: &Node<'_>, dir: &Path, found: &mut Diagnostics) -> Option<Server
     }
     f.finish(found);
     Some(spec)
+}
+
+fn client(node: &Node<'_>, dir: &Path, folder: &Path, found: &mut Diagnostics) -> Option<ClientSpec> {
+    let mut f = Fields::of("`client`", node, found)?;
+    let driver = f.need("driver", found).and_then(|node| {
+        let line = fields::text("`driver`", node, found)?;
+        command(&line, fields::span(node), dir, found)
+    });
+    let baseline = f.text("baseline", found).map(|file| folder.join(file));
+    let adjudications = f.text("adjudications", found).map(|file| folder.join(file));
+    f.finish(found);
+    Some(ClientSpec { driver: driver?, baseline, adjudications })
 }
 
 fn claims(node: &Node<'_>, found: &mut Diagnostics) -> Option<Claims> {

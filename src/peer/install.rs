@@ -319,6 +319,7 @@ mod tests {
             sources: Vec::new(),
             needs: vec!["sh >= 1".into()],
             server: ServerSpec::default(),
+            client: None,
             revisions: Vec::new(),
             claims: Claims::default(),
             baseline: None,

@@ -3,6 +3,7 @@
 
 pub mod baseline;
 pub mod config;
+pub mod driver;
 mod fields;
 mod group;
 pub mod guard;

@@ -265,11 +265,18 @@ impl Process {
 
     /// Waits until it has ended. Cancel safe.
     pub async fn ended(&self) -> Exit {
+        self.ending().await
+    }
+
+    /// [`Process::ended`] for somebody who does not hold the program.
+    pub fn ending(&self) -> impl Future<Output = Exit> + Send + use<> {
         let mut exit = self.exit.clone();
-        match exit.wait_for(Option::is_some).await {
-            Ok(exit) => exit.unwrap_or(Exit { code: None, signal: None, ours: false }),
-            // the runtime is being torn down
-            Err(_) => Exit { code: None, signal: None, ours: false },
+        async move {
+            match exit.wait_for(Option::is_some).await {
+                Ok(exit) => exit.unwrap_or(Exit { code: None, signal: None, ours: false }),
+                // the runtime is being torn down
+                Err(_) => Exit { code: None, signal: None, ours: false },
+            }
         }
     }
 

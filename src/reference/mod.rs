@@ -57,6 +57,15 @@ pub enum Effect {
         /// What it got.
         value: Value,
     },
+    /// A message reached the application that it did not wait for: a question or a notification (for a client that is driven).
+    Heard {
+        /// Is it a question, that the application answers?
+        asked: bool,
+        /// Its method.
+        method: String,
+        /// Its parameters.
+        params: Value,
+    },
     /// The engine is done with this session: the client wants to disconnect.
     Close {
         /// Which.
@@ -78,6 +87,10 @@ pub trait Engine: Send {
     /// arrived. (Streamable HTTP; elsewhere nothing.)
     fn lost(&mut self, now: Duration, session: SessionKey, request: &Id) {
         let _ = (now, session, request);
+    }
+    /// The application is told to do something more (a client that is driven; nobody else).
+    fn told(&mut self, now: Duration, what: client::Told) {
+        let _ = (now, what);
     }
     /// Time has come to what [`Engine::wake_at`] said.
     fn wake(&mut self, now: Duration);

@@ -205,7 +205,7 @@ impl Play {
             }
             Effect::Saw { label, value } => self.saw.push((of.unwrap(), label, value)),
             Effect::Close { session } => self.close(session),
-            Effect::CloseStream { .. } => {}
+            Effect::CloseStream { .. } | Effect::Heard { .. } => {}
         }
     }
 

@@ -1,9 +1,6 @@
 //! Several pieces of work at a time, and never more than so many.
 
-use std::collections::BTreeMap;
-use std::future::poll_fn;
-use std::pin::Pin;
-use std::task::Poll;
+use futures_util::stream::{self, StreamExt as _};
 
 /// Does all the work, at most `most` pieces of it (and at least one) at a time, begun in their order; gives what came of
 /// them in that order, whatever was done first.
@@ -12,32 +9,13 @@ pub async fn crew<J, W: Future>(
     work: impl IntoIterator<Item = J>,
     begin: impl Fn(J) -> W,
 ) -> Vec<W::Output> {
-    let mut waiting = work.into_iter().enumerate();
-    let mut running: Vec<(usize, Pin<Box<W>>)> = Vec::new();
-    let mut done = BTreeMap::new();
-    poll_fn(|cx| {
-        loop {
-            let free = most.max(1).saturating_sub(running.len());
-            running.extend(waiting.by_ref().take(free).map(|(i, job)| (i, Box::pin(begin(job)))));
-            let before = running.len();
-            running.retain_mut(|(i, piece)| match piece.as_mut().poll(cx) {
-                Poll::Ready(came) => {
-                    done.insert(*i, came);
-                    false
-                }
-                Poll::Pending => true,
-            });
-            if running.is_empty() && before == 0 {
-                return Poll::Ready(());
-            }
-            // what is done makes room for what was not begun
-            if running.len() == before {
-                return Poll::Pending;
-            }
-        }
-    })
-    .await;
-    done.into_values().collect()
+    let pieces = work.into_iter().enumerate().map(|(i, job)| {
+        let piece = begin(job);
+        async move { (i, piece.await) }
+    });
+    let mut done: Vec<_> = stream::iter(pieces).buffer_unordered(most.max(1)).collect().await;
+    done.sort_unstable_by_key(|(i, _)| *i);
+    done.into_iter().map(|(_, came)| came).collect()
 }
 
 #[cfg(test)]

@@ -1,8 +1,12 @@
 //! Selection and scheduling: which scenarios are played against whom, and what came of all of them.
 
 pub mod baseline;
+pub mod client;
 pub mod crew;
+pub mod driven;
+pub mod drivers;
 pub mod embedded;
+pub mod embedded_client;
 pub mod folder;
 pub mod foreign;
 pub mod pace;

@@ -1,17 +1,19 @@
 //! The built-in pair: the reference client and the reference server over in-memory pipes, played from any seat.
 
 use super::RECORDED;
+use super::driven::{Driven, Ready, Reference};
 use crate::fault::Fault;
+use crate::peer::driver::{Mover, Target};
 use crate::reference::SessionKey;
 use crate::reference::client::{self, Client};
 use crate::reference::server::{self, Server};
 use crate::reference::{Engine, Surroundings};
-use crate::scenario::binding;
 use crate::scenario::exchange::Patience;
+use crate::scenario::fresh;
 use crate::scenario::plan::Plan;
 use crate::seat::deviation::Deviation;
 use crate::seat::host::Host;
-use crate::seat::{Play, cast, own, watch};
+use crate::seat::{Play, cast, director, own, watch};
 use crate::spec::{self, Revision};
 use crate::trace::record::{FORMAT, Script};
 use crate::trace::{Header, Seat, Trace, Transport};
@@ -49,7 +51,7 @@ pub fn prepare(
     choices: Vec<u8>,
     random: &mut dyn FnMut() -> u64,
 ) -> Play {
-    let fresh = binding::freshen(plan.scenario(), random);
+    let fresh = fresh::freshen(plan.scenario(), random);
     Play {
         plan,
         seat,
@@ -137,7 +139,6 @@ pub fn server_of(play: &Play, surroundings: Surroundings, change: Option<fn(&mut
 /// Plays a scenario in memory from the given seat, with the other party (or both) as embedded peers. Runs on a
 /// current-thread runtime; under a paused clock no real time passes.
 pub async fn play(play: &Play, deviations: Deviations, seed: u64) -> Trace {
-    let client = client_of(play, Surroundings::fixed(seed), deviations.client_setup);
     let server = server_of(play, Surroundings::fixed(seed ^ 0x5e5e), deviations.server_setup);
     let (stop, stopped) = tokio::sync::watch::channel(false);
     let transport = play.plan.transport();
@@ -149,33 +150,49 @@ pub async fn play(play: &Play, deviations: Deviations, seed: u64) -> Trace {
         Seat::Client => {
             let (near, far) = ends(transport, play.seat, policy);
             let host = tokio::spawn(hosted(Box::new(server), deviations.server).run(far, stopped.clone()));
-            let mut engine = client;
+            let mut engine = client_of(play, Surroundings::fixed(seed), deviations.client_setup);
             let mut seeds = seed..;
             let mut further = further_clients(play, &mut || Surroundings::fixed(seeds.next().unwrap_or(seed)));
-            own::play(play, &mut engine, &mut further, near, stopped).await.leave(finish(stop, host)).await
+            own::play(play, &mut engine, &mut further, near, None, stopped).await.leave(finish(stop, host)).await
         }
         Seat::Server => {
             let (near, far) = ends(transport, play.seat, policy);
-            let mut foreign = hosted(Box::new(client), deviations.client);
-            foreign.saw = far.feed();
-            let host = tokio::spawn(foreign.run(near, stopped.clone()));
+            let mut driven = driven(near, seed, &deviations, stopped.clone());
             let mut engine = server;
-            own::play(play, &mut engine, &mut [], far, stopped).await.leave(finish(stop, host)).await
+            let client = moved(play, &mut driven.mover);
+            let ended = own::play(play, &mut engine, &mut [], far, Some(client), stopped).await;
+            ended.leave(finish(stop, driven.task)).await
         }
         Seat::Observer => {
             let (near, tap, far) = tapped(transport, policy);
-            let mut moved = hosted(Box::new(client), deviations.client);
-            moved.saw = tap.feed();
-            let client = tokio::spawn(moved.run(near, stopped.clone()));
+            let mut driven = driven(near, seed, &deviations, stopped.clone());
             let server = tokio::spawn(hosted(Box::new(server), deviations.server).run(far, stopped.clone()));
-            let events = watch::watch(play, tap, stopped).await;
-            finish(stop, client).await;
+            let events = watch::watch(play, tap, moved(play, &mut driven.mover), stopped).await;
+            finish(stop, driven.task).await;
             // it was told with the client
             let _ = server.await;
             events
         }
     };
     Trace { header: header(play, "mcp-interop", "mcp-interop", Map::new()), events }
+}
+
+/// The reference client at that end of a connection.
+fn driven(near: Link, seed: u64, deviations: &Deviations, stop: tokio::sync::watch::Receiver<bool>) -> Driven {
+    let clients = Reference {
+        surroundings: move || Surroundings::fixed(seed),
+        connect: Ready(Some(near)),
+        change: deviations.client_setup,
+        fault: deviations.client.clone(),
+        teller: None,
+    };
+    Driven::start(clients, stop)
+}
+
+/// A client that is driven, in a play in memory.
+fn moved<'m>(play: &Play, mover: &'m mut Mover) -> director::Client<'m> {
+    let capabilities = client::capabilities(play.revision);
+    director::Client { mover, to: Target::Url("http://localhost/mcp".into()), capabilities }
 }
 
 /// The client's and the server's end of a connection in memory. The numbers of streams and round trips of the party that

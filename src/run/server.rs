@@ -10,7 +10,7 @@ use crate::judge::finding::Blame;
 use crate::reference::Surroundings;
 use crate::scenario::exchange::Patience;
 use crate::scenario::plan::Plan;
-use crate::scenario::{Scenario, binding, seats};
+use crate::scenario::{Scenario, fresh, seats};
 use crate::seat::{Play, own};
 use crate::spec::Revision;
 use crate::spec::catalogue::Catalogue;
@@ -82,6 +82,24 @@ pub struct Options {
     pub patience: Patience,
     /// How many plays may be under way at once, each with a server of its own; at least one is.
     pub jobs: usize,
+}
+
+impl Options {
+    /// A server with that name, on every transport, one play after the other; nothing is bound or claimed.
+    #[must_use]
+    pub fn new(name: impl Into<String>, revision: Revision) -> Options {
+        Options {
+            name: name.into(),
+            words: String::new(),
+            revision,
+            transports: Transport::ALL.to_vec(),
+            bound: Map::new(),
+            claimed_capabilities: Vec::new(),
+            claimed_tools: Vec::new(),
+            patience: Patience::default(),
+            jobs: 1,
+        }
+    }
 }
 
 /// Plays all scenarios against a server, in the order of selection. `random` gives 64 random bits a call; `surroundings` is
@@ -194,7 +212,7 @@ fn ruled_out(scenarios: &[Scenario], options: &Options) -> Vec<Skipped> {
 fn plays_of(scenario: Scenario, transport: Transport, options: &Options, random: &mut dyn FnMut() -> u64) -> Vec<Play> {
     let plan = Arc::new(Plan::new(Arc::new(scenario), transport));
     let play = |choices| Play {
-        fresh: binding::freshen(plan.scenario(), random),
+        fresh: fresh::freshen(plan.scenario(), random),
         plan: Arc::clone(&plan),
         seat: Seat::Client,
         revision: options.revision,
@@ -344,7 +362,7 @@ impl<S: Servers> Run<'_, S> {
             (client, further_clients(play, *surroundings))
         };
         let (link, held) = self.servers.open(play.plan.transport(), &play.plan.scenario().lacking()).await?;
-        let ended = own::play(play, &mut client, &mut further, link, self.interrupted.clone()).await;
+        let ended = own::play(play, &mut client, &mut further, link, None, self.interrupted.clone()).await;
         // of one that has failed already it is not asked how it leaves
         let patient = ended.finished();
         let events = ended.leave(async { drop(self.servers.close(held, patient).await) }).await;
@@ -381,12 +399,12 @@ fn ready(
 }
 
 /// That a scenario is not played, and why.
-fn skipped(scenario: &Scenario, transport: Transport, reason: &str) -> Skipped {
+pub(super) fn skipped(scenario: &Scenario, transport: Transport, reason: &str) -> Skipped {
     let claims = Plan::new(Arc::new(scenario.clone()), transport).claims().map(|(_, p)| p.id.clone()).collect();
     Skipped { scenario: scenario.id.clone(), transport, reason: reason.to_owned(), claims }
 }
 
-fn trouble(transport: Transport, closed: Closed) -> Trouble {
+pub(super) fn trouble(transport: Transport, closed: Closed) -> Trouble {
     Trouble { transport, what: closed.what, stderr: closed.stderr, blame: closed.blame }
 }
 

@@ -56,17 +56,7 @@ fn run(takes: Start) -> Results {
     let one: Vec<Scenario> =
         files::embedded().scenarios.into_iter().filter(|s| s.id == "tools/list-and-call").collect();
     assert_eq!(one.len(), 1);
-    let options = Options {
-        name: "sluggish".into(),
-        words: String::new(),
-        revision: Revision::DEFAULT,
-        transports: vec![Transport::Stdio],
-        bound: Map::new(),
-        claimed_capabilities: Vec::new(),
-        claimed_tools: Vec::new(),
-        patience: Patience::default(),
-        jobs: 1,
-    };
+    let options = Options { transports: vec![Transport::Stdio], ..Options::new("sluggish", Revision::DEFAULT) };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
     let servers = Sluggish { starts: Cell::new(0), takes };
     let (mut random, mut client) = (|| 7, || Surroundings::fixed(2));

@@ -1,8 +1,10 @@
 //! Names and what they are bound to; patterns matched against what came, and filled in for what is sent.
 
-use super::model::{Scenario, Step, StepBody, Wait};
-use super::pattern::{Fresh, Path, Pattern, Piece, Shape, Type};
+use super::model::{Scenario, Wait};
+use super::pattern::{Path, Pattern, Piece, Shape, Type};
 use super::source::Span;
+use super::visit::walk;
+use super::wording::{brief, describe, plain, shown};
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -49,114 +51,6 @@ pub struct Bindings {
 
 /// The name that stands for the server's host and port over HTTP, as the client's requests name them.
 pub const HOST: &str = "host";
-
-/// Makes the values of all `<fresh ..>` places of a scenario.
-///
-/// The keys are the places (the byte offset of the pattern, as text), so that a trace can be judged again with the same
-/// values. `random` gives 64 random bits a call.
-pub fn freshen(scenario: &Scenario, random: &mut dyn FnMut() -> u64) -> Map<String, Value> {
-    let mut map = Map::new();
-    let mut visit = |pattern: &Pattern| {
-        walk(pattern, &mut |p| {
-            if let Shape::Fresh(fresh) = &p.shape {
-                map.entry(p.span.start.to_string()).or_insert_with(|| make(fresh, random));
-            }
-        });
-    };
-    for (_, pattern) in &scenario.given {
-        visit(pattern);
-    }
-    if let Some(opening) = &scenario.opening {
-        opening.params.iter().chain(&opening.result).for_each(&mut visit);
-    }
-    for_patterns(&scenario.exchange, &mut visit);
-    map
-}
-
-fn make(fresh: &Fresh, random: &mut dyn FnMut() -> u64) -> Value {
-    match fresh {
-        Fresh::Integer { min, max } => {
-            let width = u64::try_from(max.saturating_sub(*min)).unwrap_or(0).saturating_add(1);
-            Value::from(min.saturating_add(i64::try_from(random() % width.max(1)).unwrap_or(0)))
-        }
-        Fresh::Text => Value::from(format!("fresh-{:016x}", random())),
-        Fresh::Uuid => {
-            let (a, b) = (random(), random());
-            Value::from(format!(
-                "{:08x}-{:04x}-4{:03x}-{:04x}-{:012x}",
-                a >> 32,
-                (a >> 16) & 0xffff,
-                a & 0xfff,
-                0x8000 | ((b >> 48) & 0x3fff),
-                b & 0xffff_ffff_ffff
-            ))
-        }
-    }
-}
-
-/// Visits a pattern and all patterns in it.
-pub fn walk(pattern: &Pattern, visit: &mut dyn FnMut(&Pattern)) {
-    visit(pattern);
-    match &pattern.shape {
-        Shape::OneOf(all) | Shape::Array(all) | Shape::Contains(all) | Shape::Overlay(all) => {
-            for each in all {
-                walk(each, visit);
-            }
-        }
-        Shape::Each(inner) => walk(inner, visit),
-        Shape::Object(members) => {
-            for member in members {
-                walk(&member.name, visit);
-                walk(&member.value, visit);
-            }
-        }
-        _ => {}
-    }
-}
-
-/// Visits the patterns of steps, blocks included, in the order of the file.
-pub fn for_patterns(steps: &[Step], visit: &mut dyn FnMut(&Pattern)) {
-    for step in steps {
-        match &step.body {
-            StepBody::Act(act) => {
-                let p = &act.payload;
-                p.params.iter().chain(&p.result).chain(&p.error).for_each(&mut *visit);
-                if let Some(http) = &act.http {
-                    let all = http.status.iter().chain(&http.headers).chain(&http.body).chain(&http.last_id);
-                    all.chain(&http.retry).for_each(&mut *visit);
-                }
-                if let super::model::Verb::Sends { bytes } = &act.verb {
-                    visit(bytes);
-                }
-            }
-            StepBody::May { steps, .. } => for_patterns(steps, visit),
-            StepBody::Choose { branches, .. } | StepBody::Par { branches } => {
-                for branch in branches {
-                    for_patterns(branch, visit);
-                }
-            }
-            StepBody::Loop(l) => {
-                for_patterns(&l.steps, visit);
-                for payload in l.while_.iter().chain(&l.ends_with) {
-                    payload.params.iter().chain(&payload.result).chain(&payload.error).for_each(&mut *visit);
-                }
-                for (_, first) in &l.carry {
-                    visit(first);
-                }
-            }
-            StepBody::During { steps, never } => {
-                for_patterns(steps, visit);
-                for_patterns(never, visit);
-            }
-            StepBody::Needs { conditions, because } => {
-                for (_, pattern) in conditions {
-                    visit(pattern);
-                }
-                visit(because);
-            }
-        }
-    }
-}
 
 impl Bindings {
     /// The names at the beginning of a play: what is given, with the fresh values of this run.
@@ -637,91 +531,9 @@ fn same(a: &Value, b: &Value) -> bool {
     }
 }
 
-/// A value as it stands inside a text: a string without its quotes.
-fn plain(value: &Value) -> String {
-    match value {
-        Value::String(s) => s.clone(),
-        other => other.to_string(),
-    }
-}
-
-/// A value, shortened for a message.
-#[must_use]
-pub fn brief(value: &Value) -> String {
-    let text = value.to_string();
-    if text.chars().count() <= 120 {
-        return text;
-    }
-    let head: String = text.chars().take(117).collect();
-    format!("{head}...")
-}
-
-fn shown(value: Option<&Value>) -> String {
-    value.map_or_else(|| "nothing".into(), brief)
-}
-
 fn push_pointer(at: &mut String, name: &str) {
     at.push('/');
     at.push_str(&name.replace('~', "~0").replace('/', "~1"));
-}
-
-/// A pattern in words.
-#[must_use]
-pub fn describe(pattern: &Pattern) -> String {
-    match &pattern.shape {
-        Shape::Literal(value) => brief(value),
-        Shape::Text(pieces) => {
-            let text: String = pieces
-                .iter()
-                .map(|p| match p {
-                    Piece::Plain(s) => s.clone(),
-                    Piece::Name(path) => format!("${{{path}}}"),
-                })
-                .collect();
-            format!("\"{text}\"")
-        }
-        Shape::Name(path) => format!("${path}"),
-        Shape::Any => "any value".into(),
-        Shape::Type(t) => match t {
-            Type::String => "a string",
-            Type::Number => "a number",
-            Type::Boolean => "true or false",
-            Type::Object => "an object",
-            Type::Array => "an array",
-            Type::Null => "null",
-        }
-        .into(),
-        Shape::Integer { min: None, max: None } => "an integer".into(),
-        Shape::Integer { min, max } => {
-            let end = |n: &Option<i64>| n.map_or(String::new(), |n| n.to_string());
-            format!("an integer in {}..{}", end(min), end(max))
-        }
-        Shape::Timestamp => "a timestamp".into(),
-        Shape::Empty => "nothing".into(),
-        Shape::Absent => "nothing there".into(),
-        Shape::OneOf(all) => all.iter().map(describe).collect::<Vec<_>>().join(" or "),
-        Shape::Matches(re) => format!("a text that matches /{re}/"),
-        Shape::Fresh(_) => "a fresh value".into(),
-        Shape::Object(members) => {
-            let all: Vec<String> =
-                members.iter().map(|m| format!("{}: {}", key(&m.name), describe(&m.value))).collect();
-            format!("{{ {} }}", all.join(", "))
-        }
-        Shape::Array(all) => format!("[{}]", all.iter().map(describe).collect::<Vec<_>>().join(", ")),
-        Shape::Contains(all) => {
-            format!("an array that contains {}", all.iter().map(describe).collect::<Vec<_>>().join(" and "))
-        }
-        Shape::Each(inner) => format!("an array in which each is {}", describe(inner)),
-        Shape::Overlay(all) => all.iter().map(describe).collect::<Vec<_>>().join(" with "),
-        Shape::Bytes(bytes) => format!("{} bytes", bytes.len()),
-    }
-}
-
-fn key(name: &Pattern) -> String {
-    match &name.shape {
-        Shape::Literal(Value::String(s)) => s.clone(),
-        _ => describe(name),
-    }
 }
 
 /// Is it an RFC 3339 date-time with an offset?

@@ -74,6 +74,8 @@ pub(super) struct NodeState {
     pub(super) pace: Option<Duration>,
     /// Something forbidden was seen in it.
     pub(super) violated: bool,
+    /// An act of ours that went out from the file alone (in a loop: in this turn). It does so once, seen or not.
+    pub(super) sent: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -160,14 +162,14 @@ pub struct Exchange {
     pub(super) passed_by: Vec<u32>,
     pub(super) streams: HashMap<StreamId, StreamState>,
     pub(super) trips: HashMap<u32, TripState>,
-    /// By client, sender and id.
-    pub(super) requests: HashMap<(Option<String>, Party, Id), u32>,
+    /// By client, sender and id. An id that is used again while the first is not answered may mean either.
+    pub(super) requests: HashMap<(Option<String>, Party, Id), Vec<u32>>,
     pub(super) last_event: Option<(u32, Party, String)>,
     pub(super) walk: Walk,
 }
 
 impl Exchange {
-    /// Begins at the beginning. `fresh` are the values of this run (see [`super::binding::freshen`]); `choices` says which
+    /// Begins at the beginning. `fresh` are the values of this run (see [`super::fresh::freshen`]); `choices` says which
     /// branch is taken at each choice of `ours`, in the order of the file.
     #[must_use]
     pub fn new(
@@ -218,6 +220,14 @@ impl Exchange {
     #[must_use]
     pub fn walk(&self) -> &Walk {
         &self.walk
+    }
+
+    /// Has the step with that label come to pass?
+    #[must_use]
+    pub fn has_happened(&self, label: &str) -> bool {
+        let Some(id) = self.plan.labelled(label) else { return false };
+        let name = &self.plan.nodes[id].name;
+        self.walk.matched.iter().any(|(step, _)| step == name)
     }
 
     /// Has the course come to its end (or can nothing more come of it)?
@@ -343,7 +353,7 @@ impl Exchange {
                 let client = self.client_of_trip(trip);
                 self.last_event = Some((event.seq, *from, in_words(&message)));
                 if let Kind::Request { id, .. } = message.kind() {
-                    self.requests.insert((client.clone(), *from, id.clone()), event.seq);
+                    self.note_request((client.clone(), *from, id.clone()), event.seq);
                 }
                 if message.method() == Some("notifications/initialized") && *from == Party::Client {
                     self.greet(client.clone(), at);
@@ -592,8 +602,8 @@ pub fn in_words(message: &Message) -> String {
     match message.kind() {
         Kind::Request { id, method } => format!("request {id}, {method}"),
         Kind::Notification { method } => format!("notification {method}"),
-        Kind::Result { id: i } => format!("result {} to {}", super::binding::brief(message.result()), id(i)),
-        Kind::Error { id: i } => format!("error {} to {}", super::binding::brief(message.error()), id(i)),
+        Kind::Result { id: i } => format!("result {} to {}", super::wording::brief(message.result()), id(i)),
+        Kind::Error { id: i } => format!("error {} to {}", super::wording::brief(message.error()), id(i)),
         Kind::Batch => "batch".into(),
         Kind::Malformed(why) => format!("malformed message ({why})"),
         Kind::Unreadable(why) => format!("unreadable bytes ({why})"),

@@ -4,7 +4,7 @@
 
 use super::exchange::{Exchange, Patience};
 use super::plan::Plan;
-use super::play::{Parcel, Ruling};
+use super::play::{Due, Parcel, Ruling};
 use super::walk::Ending;
 use crate::spec::Revision;
 use crate::trace::Transport;
@@ -34,7 +34,7 @@ impl Line {
         let scenario = loaded.scenarios.into_iter().find(|s| s.id == id).expect("the scenario exists");
         let plan = Arc::new(Plan::new(Arc::new(scenario), transport));
         let mut n = 6;
-        let fresh = super::binding::freshen(plan.scenario(), &mut || {
+        let fresh = super::fresh::freshen(plan.scenario(), &mut || {
             n += 1;
             n
         });
@@ -390,6 +390,48 @@ fn a_success_where_a_refusal_is_due_is_the_opposite() {
     }
 }
 
+/// Each answer counts for the request that a step waits on, and what the script has sent it does not send again.
+#[test]
+fn a_question_that_comes_twice_is_answered_once() {
+    for kept in [false, true] {
+        let mut line = Line::of(SEED, Some(Party::Client));
+        line.create();
+        line.poll(2, "input_required");
+        if kept {
+            line.ask();
+            line.ask();
+            line.fetch();
+        } else {
+            line.fetch();
+            line.ask();
+            line.ask();
+        }
+        let Due::Send(sending) = line.exchange.due() else { panic!("the answer is due") };
+        let Parcel::Message { message, .. } = sending.what else { panic!("the answer is a message") };
+        assert_eq!(line.exchange.due(), Due::Nothing, "it is sent");
+        line.client(message);
+        line.finish();
+        line.end(EndReason::Finished);
+        let walk = line.exchange.walk();
+        assert_eq!(walk.ending, Ending::Complete, "{walk:#?}");
+    }
+}
+
+#[test]
+fn what_was_sent_and_is_not_seen_is_not_sent_again() {
+    let mut line = Line::of(SEED, Some(Party::Client));
+    line.create();
+    line.poll(2, "input_required");
+    assert!(matches!(line.exchange.due(), Due::Send(_)), "the result is asked for");
+    for _ in 0..3 {
+        assert_eq!(line.exchange.due(), Due::Nothing);
+    }
+    // it was sent before the task was polled, and is seen only now
+    line.fetch();
+    line.ask();
+    assert!(matches!(line.exchange.due(), Due::Send(_)), "the answer is due");
+}
+
 /// An application does nothing for a branch that is not taken: the script would be told twice, or not at all.
 #[test]
 fn a_branch_that_is_not_taken_is_not_driven() {
@@ -425,5 +467,5 @@ fn a_name_that_is_carried_on_under_itself_waits_for_what_binds_it() {
     line.client(json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/list" }));
     // it names no cursor at all: what would be sent next cannot be filled, and that is said
     line.server(json!({ "jsonrpc": "2.0", "id": 1, "error": { "code": -32603, "message": "no" } }));
-    assert!(matches!(line.exchange.due(), super::play::Due::Fault { .. }), "{:?}", line.exchange.due());
+    assert!(matches!(line.exchange.due(), Due::Fault { .. }), "{:?}", line.exchange.due());
 }

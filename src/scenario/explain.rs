@@ -420,12 +420,17 @@ fn doing(action: &Action) -> String {
         Doing::List { method, step } => format!("list by {} ({step})", spelling::pattern(method)),
         Doing::ListEverything { method } => format!("list by {} to the end", spelling::pattern(method)),
         Doing::Listen { step } => format!("listen ({step})"),
+        Doing::Request { step } => format!("make the request {step}"),
+        Doing::Cancel { step } => format!("cancel {step}"),
     };
     if let Some(sees) = &action.sees {
         let _ = write!(text, ", and see the answer to {sees}");
     }
     if let Some(once) = &action.once {
         let _ = write!(text, ", once {once} has happened");
+    }
+    if let Some(with) = &action.with {
+        let _ = write!(text, ", with {}", spelling::pattern(with));
     }
     if let Some(after) = action.after {
         let _ = write!(text, ", after {}", spelling::duration(after));

@@ -163,9 +163,31 @@ impl Exchange {
         }
     }
 
-    /// The event of a party's request with that id, in the exchange of that client.
+    /// A request came. Of those with the same id before it, those stay in mind whose answer a step waits for.
+    pub(super) fn note_request(&mut self, key: (Option<String>, Party, Id), event: u32) {
+        let mut same = self.requests.remove(&key).unwrap_or_default();
+        same.retain(|earlier| self.is_awaited(*earlier));
+        same.push(event);
+        self.requests.insert(key, same);
+    }
+
+    /// The event of a party's request with that id, in the exchange of that client: the latest, unless a step waits for the answer
+    /// to an earlier one.
     pub(super) fn request_event(&self, client: Option<&str>, from: Party, id: &Id) -> Option<u32> {
-        self.requests.get(&(client.map(str::to_owned), from, id.clone())).copied()
+        let same = self.requests.get(&(client.map(str::to_owned), from, id.clone()))?;
+        same.iter().find(|event| self.is_awaited(**event)).or(same.last()).copied()
+    }
+
+    /// Is a request that came with that event kept for a step, or one whose answer is a step that can still come?
+    fn is_awaited(&self, event: u32) -> bool {
+        let is_it = |target: NodeId| self.taken[target].as_ref().is_some_and(|taken| taken.event == event);
+        let answers = |id: &NodeId| {
+            let of = |(act, target): (&Act, Option<NodeId>)| {
+                matches!(act.verb, Verb::Answers { .. }) && target.is_some_and(is_it)
+            };
+            !self.states[*id].done && self.act(*id).is_some_and(of) && self.is_ahead(*id)
+        };
+        self.kept.iter().any(|kept| kept.event == event) || (0..self.plan.nodes.len()).any(|id| answers(&id))
     }
 }
 

@@ -10,6 +10,7 @@ pub mod exchange;
 mod exchange_tests;
 pub mod explain;
 pub mod files;
+pub mod fresh;
 pub mod lint;
 mod matching;
 pub mod model;
@@ -21,8 +22,10 @@ mod progress;
 pub mod seats;
 pub mod source;
 pub mod spelling;
+pub mod visit;
 pub mod walk;
 mod window;
+pub mod wording;
 
 pub use diagnostic::{Diagnostic, Diagnostics};
 pub use model::Scenario;

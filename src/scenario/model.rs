@@ -99,6 +99,8 @@ pub struct Action {
     pub sees: Option<String>,
     /// Only once this step has happened.
     pub once: Option<String>,
+    /// What it answers, where the step that answers does not say it: the answer to a question that comes as a task.
+    pub with: Option<Pattern>,
     /// How long it takes (for an answer).
     pub after: Option<Duration>,
     /// The kind of notification it collects, such as `progress`.
@@ -139,6 +141,16 @@ pub enum Doing {
         /// `tools/list`, ...
         method: Pattern,
     },
+    /// Makes the labelled request by what the SDK has for its method. A client of ours leaves that to the script.
+    Request {
+        /// The label of the step.
+        step: String,
+    },
+    /// Cancels what it does for the labelled request. A client of ours leaves that to the script.
+    Cancel {
+        /// The label of the request.
+        step: String,
+    },
     /// Opens `subscriptions/listen`.
     Listen {
         /// The label of the step.
@@ -153,6 +165,7 @@ impl Doing {
         match self {
             Doing::CallTool { step } | Doing::CallToolAsTask { step } | Doing::WhenAsked { step } => Some(step),
             Doing::List { step, .. } | Doing::Listen { step } => Some(step),
+            Doing::Request { step } | Doing::Cancel { step } => Some(step),
             Doing::ListEverything { .. } => None,
         }
     }

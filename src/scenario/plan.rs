@@ -1,6 +1,6 @@
 //! A scenario laid out for one transport: the tree of steps as a flat table, with the targets of answers resolved.
 
-use super::model::{Act, Condition, Loop, Proof, Scenario, Step, StepBody, Verb, Wait};
+use super::model::{Act, Condition, Doing, Loop, Proof, Scenario, Step, StepBody, Verb, Wait};
 use super::pattern::{Path, Pattern};
 use super::source::Span;
 use crate::trace::Transport;
@@ -291,7 +291,8 @@ impl Plan {
     }
 
     /// The same in a play of a party that is ours, without what belongs to a branch that the play does not take: an
-    /// application that went there all the same would go another way than the script.
+    /// application that went there all the same would go another way than the script. Where the client is ours, the script
+    /// makes the requests that are no more than that.
     #[must_use]
     pub fn actions_with(&self, ours: Option<Party>, choices: &[u8]) -> Vec<&super::model::Action> {
         let untaken = self.untaken(ours, choices);
@@ -305,7 +306,10 @@ impl Plan {
             }
             false
         };
-        self.actions().filter(|action| !action.what.step().is_some_and(left_out)).collect()
+        let scripted = |action: &super::model::Action| {
+            ours == Some(Party::Client) && matches!(action.what, Doing::Request { .. } | Doing::Cancel { .. })
+        };
+        self.actions().filter(|a| !a.what.step().is_some_and(left_out) && !scripted(a)).collect()
     }
 
     /// The blocks that a play with those choices leaves out.

@@ -226,8 +226,8 @@ impl Exchange {
         }
     }
 
-    /// What the script itself wants to send now. Asked when the reference peer has nothing to propose and waits for
-    /// nothing but messages.
+    /// What the script itself wants to send now; what is given is sent, and not given again. Asked when the reference peer has
+    /// nothing to propose and waits for nothing but messages.
     pub fn due(&mut self) -> Due {
         let Some(ours) = self.ours else { return Due::Nothing };
         if !self.ready {
@@ -236,14 +236,18 @@ impl Exchange {
         let frontier = self.frontier();
         let own: Vec<NodeId> =
             frontier.iter().copied().filter(|id| self.act(*id).is_some_and(|(a, _)| a.party == ours)).collect();
-        let Some(id) = own.first().copied() else { return Due::Nothing };
+        // what was sent and is no step all the same, or not yet (it waits for a stream), is not sent over and over
+        let Some(id) = own.iter().copied().find(|id| !self.states[*id].sent) else { return Due::Nothing };
         if let Some(at) = self.not_before(id)
             && at > self.now
         {
             return Due::Wait(at);
         }
         match self.alone(id) {
-            Ok(sending) => Due::Send(Box::new(sending)),
+            Ok(sending) => {
+                self.states[id].sent = true;
+                Due::Send(Box::new(sending))
+            }
             // the other party can still move the course on: wait for it
             Err(_) if own.len() < frontier.len() => Due::Nothing,
             Err(missing) => Due::Fault { step: self.plan.nodes[id].name.clone(), missing },

@@ -1,7 +1,7 @@
 //! The parts of a play: what the reference client does, and which tool the reference server offers, from the scenario.
 
 use super::Play;
-use crate::reference::client::{AppAction, Application, ToElicitation, What};
+use crate::reference::client::{Answers, AppAction, Application, ToElicitation, What};
 use crate::reference::server::{ScriptedAsk, TaskSupport, ToolScript};
 use crate::scenario::binding::Bindings;
 use crate::scenario::model::{Act, Action, Doing, Needed, Verb};
@@ -14,51 +14,59 @@ use serde_json::{Map, Value, json};
 /// What the application above the client does in this scenario.
 #[must_use]
 pub fn application(play: &Play) -> Application {
-    let (plan, fresh) = (&play.plan, &play.fresh);
-    let mut application = Application::default();
-    for action in plan.actions_with(play.seat.ours(), &play.choices) {
-        let mut env = Bindings::new(plan.scenario(), fresh);
-        if let Doing::WhenAsked { step } = &action.what {
-            application.answers.after = action.after.unwrap_or_default();
-            let asked = plan.act(step);
-            if let Some(result) = plan.answer_to(step).and_then(|p| p.result.as_ref()) {
-                let result = known(result, &mut env);
-                match asked.map(|a| &a.verb) {
-                    Some(Verb::Requests { method }) if method == "sampling/createMessage" => {
-                        // what the file leaves open the client says as ever
-                        for (name, value) in result.as_object().into_iter().flatten() {
-                            application.answers.sampling[name] = value.clone();
-                        }
-                    }
-                    _ => application.answers.elicitation.extend(elicited(&result)),
-                }
-            }
-            continue;
-        }
-        if let Some(what) = doing(plan, action, &mut env) {
-            application.actions.push(AppAction {
-                what,
-                sees: action.sees.clone(),
-                once: action.once.clone(),
-                collects: action.collects.clone(),
-            });
-        }
-    }
-    application
+    let mut env = Bindings::new(play.plan.scenario(), &play.fresh);
+    let actions = actions(play).filter_map(|action| doing(&play.plan, action, &mut env)).collect();
+    Application { actions, answers: answers(play), driven: false }
 }
 
-/// What the application is told to do, for the record: label and words.
-pub(super) fn told(application: &Application) -> impl Iterator<Item = Body> {
-    application.actions.iter().map(|action| {
-        let what = match &action.what {
-            What::CallTool { name, .. } => format!("call tool {name}"),
-            What::CallToolAsTask { name, .. } => format!("call tool {name} as a task"),
-            What::List { method, .. } => format!("ask for {method} once"),
-            What::ListEverything { method } => format!("walk {method} to its end"),
-        };
-        let label = action.sees.as_deref().or(action.what.label()).unwrap_or_default().to_owned();
-        Body::Action { label, what }
-    })
+/// The actions of a play that the application does by itself, in the order of the file.
+pub(super) fn actions(play: &Play) -> impl Iterator<Item = &Action> {
+    let all = play.plan.actions_with(play.seat.ours(), &play.choices);
+    all.into_iter().filter(|action| !matches!(action.what, Doing::WhenAsked { .. }))
+}
+
+/// How the application answers what it is asked.
+pub(super) fn answers(play: &Play) -> Answers {
+    let (plan, fresh) = (&play.plan, &play.fresh);
+    let mut answers = Answers::default();
+    for action in plan.actions_with(play.seat.ours(), &play.choices) {
+        let Doing::WhenAsked { step } = &action.what else { continue };
+        let mut env = Bindings::new(plan.scenario(), fresh);
+        answers.after = action.after.unwrap_or_default();
+        let asked = plan.act(step);
+        let said = action.with.as_ref().or_else(|| plan.answer_to(step)?.result.as_ref());
+        let Some(result) = said else { continue };
+        let result = known(result, &mut env);
+        match asked.map(|a| &a.verb) {
+            Some(Verb::Requests { method }) if method == "sampling/createMessage" => {
+                // what the file leaves open the client says as ever
+                for (name, value) in result.as_object().into_iter().flatten() {
+                    answers.sampling[name] = value.clone();
+                }
+            }
+            _ => answers.elicitation.extend(elicited(&result)),
+        }
+    }
+    answers
+}
+
+/// What an action is, as far as it can be said with what is bound; `None` where the reference client has no such thing.
+pub(super) fn doing(plan: &Plan, action: &Action, env: &mut Bindings) -> Option<AppAction> {
+    let (sees, once, collects) = (action.sees.clone(), action.once.clone(), action.collects.clone());
+    Some(AppAction { what: what(plan, action, env)?, sees, once, collects })
+}
+
+/// What the application is told to do, for the record.
+pub(super) fn told(action: &AppAction) -> Body {
+    let what = match &action.what {
+        What::CallTool { name, .. } => format!("call tool {name}"),
+        What::CallToolAsTask { name, .. } => format!("call tool {name} as a task"),
+        What::List { method, .. } => format!("ask for {method} once"),
+        What::ListEverything { method } => format!("walk {method} to its end"),
+        What::Request { method, .. } => format!("request {method}"),
+    };
+    let label = action.sees.as_deref().or(action.what.label()).unwrap_or_default().to_owned();
+    Body::Action { label, what }
 }
 
 fn elicited(result: &Value) -> Option<ToElicitation> {
@@ -72,13 +80,16 @@ fn elicited(result: &Value) -> Option<ToElicitation> {
     }
 }
 
-fn doing(plan: &Plan, action: &Action, env: &mut Bindings) -> Option<What> {
+fn what(plan: &Plan, action: &Action, env: &mut Bindings) -> Option<What> {
     match &action.what {
         Doing::CallTool { step } | Doing::CallToolAsTask { step } => {
             let params = params_of(plan.act(step)?, env);
             let name = params.get("name")?.as_str()?.to_owned();
             let arguments = params.get("arguments").cloned();
-            let progress_token = params.pointer("/_meta/progressToken").cloned();
+            // who wants to hear of progress asks for it; the token is the client's affair where the file leaves it open
+            let wants = action.collects.as_deref() == Some("progress");
+            let own = || wants.then(|| json!(format!("progress-of-{step}")));
+            let progress_token = params.pointer("/_meta/progressToken").cloned().or_else(own);
             let label = step.clone();
             Some(match &action.what {
                 Doing::CallToolAsTask { .. } => {
@@ -90,8 +101,14 @@ fn doing(plan: &Plan, action: &Action, env: &mut Bindings) -> Option<What> {
         }
         Doing::List { method, step } => Some(What::List { label: step.clone(), method: env.text(method) }),
         Doing::ListEverything { method } => Some(What::ListEverything { method: env.text(method) }),
+        Doing::Request { step } => {
+            let act = plan.act(step)?;
+            let Verb::Requests { method } = &act.verb else { return None };
+            let params = act.payload.params.as_ref().map(|pattern| known(pattern, env));
+            Some(What::Request { method: method.clone(), params })
+        }
         // the modern era's; its reference peers are not built yet
-        Doing::Listen { .. } | Doing::WhenAsked { .. } => None,
+        Doing::Listen { .. } | Doing::WhenAsked { .. } | Doing::Cancel { .. } => None,
     }
 }
 

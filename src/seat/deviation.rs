@@ -151,7 +151,7 @@ impl Deviation {
 fn detour(out: &Outgoing) -> Option<Detour> {
     let (event_id, over) = (&out.event_id, &out.over);
     let other = over.is_some() || matches!(event_id, Some(Some(_)));
-    other.then(|| Detour { event_id: event_id.clone(), over: over.clone() })
+    other.then(|| Detour { event_id: event_id.clone(), over: over.clone(), copy: out.copy })
 }
 
 /// A message as an order.

@@ -5,16 +5,17 @@ use super::deviation::{Deviation, order};
 use super::gate::Gate;
 use super::own::raised;
 use crate::fault::Request;
+use crate::reference::client::Told;
 use crate::reference::{Effect, Engine, Proposal, SessionKey};
 use crate::trace::Transport;
 use crate::trace::event::Body;
-use crate::transport::{Feed, Link, LinkEvent, LinkWhat, Order};
+use crate::transport::{Link, LinkEvent, LinkWhat, Order};
 use crate::wire::json::Limits;
 use crate::wire::{Message, Party};
 use bytes::Bytes;
 use std::collections::VecDeque;
 use std::time::Duration;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 /// An engine, and what goes with it.
@@ -23,8 +24,10 @@ pub struct Host {
     pub engine: Box<dyn Engine>,
     /// What is altered in what it sends.
     pub deviation: Option<Deviation>,
-    /// Where it is recorded what its application saw.
-    pub saw: Option<Feed>,
+    /// What its application is told to do, where the engine is a client that is driven.
+    pub told: Option<mpsc::UnboundedReceiver<Told>>,
+    /// Where it is told what its application saw and heard.
+    pub heard: Option<mpsc::UnboundedSender<Effect>>,
     /// What goes out later.
     later: Vec<(Duration, Order)>,
 }
@@ -33,7 +36,7 @@ impl Host {
     /// An engine that is let be.
     #[must_use]
     pub fn honest(engine: Box<dyn Engine>) -> Host {
-        Host { engine, deviation: None, saw: None, later: Vec::new() }
+        Host { engine, deviation: None, told: None, heard: None, later: Vec::new() }
     }
 
     /// Runs until the other party is gone, the client is done, or `stop` turns true.
@@ -73,9 +76,10 @@ impl Host {
                         Effect::CloseStream { session, request } => {
                             waiting.push_back(Order::CloseStream { session, request });
                         }
-                        Effect::Saw { label, value } => {
-                            if let Some(saw) = &self.saw {
-                                saw.record(Some(SessionKey(0)), Body::Saw { label, value }).await;
+                        Effect::Saw { .. } | Effect::Heard { .. } => {
+                            if let Some(heard) = &self.heard {
+                                // nobody may want to know any more
+                                let _ = heard.send(effect);
                             }
                         }
                         Effect::Close { .. } => done = true,
@@ -105,6 +109,7 @@ impl Host {
             tokio::select! {
                 biased;
                 () = raised(&mut stop) => break,
+                Some(told) = next_told(&mut self.told) => self.engine.told(start.elapsed(), told),
                 event = link.next() => match event {
                     Some(event) => inbox.push_back(event),
                     None => break,
@@ -184,4 +189,9 @@ impl Host {
         self.later.extend(late.into_iter().map(|(delay, order)| (now + delay, order)));
         at_once.into_iter().map(|(_, order)| order).collect()
     }
+}
+
+/// What the application is told next; `None` where it will be told nothing.
+async fn next_told(told: &mut Option<mpsc::UnboundedReceiver<Told>>) -> Option<Told> {
+    told.as_mut()?.recv().await
 }

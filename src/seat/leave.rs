@@ -23,6 +23,8 @@ pub struct Ended {
     pub(super) link: Link,
     /// The sessions that are not over, each with the client it is of (`None`: the first).
     pub(super) sessions: Vec<(SessionKey, Option<String>)>,
+    /// Somebody moves the client, and it has left as it was told.
+    pub(super) client_left: bool,
 }
 
 impl Ended {
@@ -30,6 +32,12 @@ impl Ended {
     #[must_use]
     pub fn finished(&self) -> bool {
         self.recorder.ended_with() == Some(&EndReason::Finished)
+    }
+
+    /// Has a client that somebody moves left as it was told?
+    #[must_use]
+    pub fn client_left(&self) -> bool {
+        self.client_left
     }
 
     /// Leaves, and gives the events. `stop` ends the other party's program where there is one; it begins when the sessions and
@@ -61,7 +69,7 @@ impl Ended {
             }
             return self.recorder.events();
         }
-        let Ended { mut recorder, link, sessions } = self;
+        let Ended { mut recorder, link, sessions, .. } = self;
         for event in link.finish(PATIENCE).await {
             keep(&mut recorder, &sessions, event);
         }

@@ -5,6 +5,8 @@ mod asked;
 pub mod cast;
 mod company;
 pub mod deviation;
+pub mod director;
+pub mod drive;
 mod gate;
 pub mod host;
 pub mod leave;

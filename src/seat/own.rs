@@ -3,11 +3,15 @@
 use super::answers::Answers;
 use super::asked::Asked;
 use super::company::Company;
+use super::director::{Client, Director};
 use super::gate::{Gate, Noted};
 use super::leave::Ended;
 use super::{Play, Recorder, cast};
+use crate::peer::driver::Report;
 use crate::reference::{Effect, Engine, Proposal, Route, SessionKey};
+use crate::scenario::model::{Need, Needed};
 use crate::scenario::play::{Due, Parcel, Ruling, Sending};
+use crate::spec::methods;
 use crate::trace::Transport;
 use crate::trace::event::{Body, EndReason, StreamId, StreamKind};
 use crate::transport::{Link, LinkEvent, LinkWhat, Order, SendOrder};
@@ -27,19 +31,22 @@ const MOST_BYTES: usize = 32 << 20;
 const FENCE: &str = "fence";
 
 /// Plays a scenario with the party that is ours on this end of the link, to the end of its course. `further` are the engines
-/// of the further clients, in the order in which the file names them. `interrupted` turns true when the user wants to stop.
+/// of the further clients, in the order in which the file names them; `client` is the one that is not ours, where somebody
+/// moves it. `interrupted` turns true when the user wants to stop.
 pub async fn play(
     play: &Play,
     engine: &mut dyn Engine,
     further: &mut [Box<dyn Engine>],
     mut link: Link,
+    client: Option<Client<'_>>,
     interrupted: watch::Receiver<bool>,
 ) -> Ended {
     // where the file says when to listen, nothing else does
     if play.plan.listens() {
         link.listens_when_told();
     }
-    let recorder = Recorder::new(play.exchange());
+    let mut recorder = Recorder::new(play.exchange());
+    let director = client.map(|client| Director::new(play, client, &mut recorder));
     let ours = link.party();
     let http = link.transport() == Transport::Http;
     let listens = link.listens().then_some(play.patience.settle);
@@ -62,15 +69,17 @@ pub async fn play(
         fence_sent: false,
         fence_answered: false,
         application_done: false,
+        director,
         interrupted,
     };
     let reason = stage.run().await;
     let reason = stage.or_not_started(reason);
-    let Stage { mut recorder, link, company, over, .. } = stage;
+    let Stage { mut recorder, link, company, over, director, .. } = stage;
+    let client_left = director.is_some_and(|director| director.left().is_some());
     recorder.record(Body::End { reason });
     let left = company.sessions().into_iter().filter(|session| !over.contains(session));
     let sessions = left.map(|session| (session, company.name(session).map(str::to_owned))).collect();
-    Ended { recorder, link, sessions }
+    Ended { recorder, link, sessions, client_left }
 }
 
 struct Stage<'a> {
@@ -98,19 +107,24 @@ struct Stage<'a> {
     fence_sent: bool,
     fence_answered: bool,
     application_done: bool,
+    /// Moves the client, where that is not ours.
+    director: Option<Director<'a>>,
     interrupted: watch::Receiver<bool>,
 }
 
 enum Woken {
     Came(Option<LinkEvent>),
+    Reported(Report),
     Time,
     Interrupted,
 }
 
 impl Stage<'_> {
     async fn run(&mut self) -> EndReason {
-        for told in cast::told(&cast::application(self.play)) {
-            self.recorder.record(told);
+        if self.ours == Party::Client {
+            for doing in &cast::application(self.play).actions {
+                self.recorder.record(cast::told(doing));
+            }
         }
         // what was there before we speak (a process that was started) stands in the record before what we say; who tells of
         // it may not have had its turn yet
@@ -133,13 +147,19 @@ impl Stage<'_> {
                 let may_leave = self.ours == Party::Server && self.recorder.exchange().finished();
                 return if may_leave { EndReason::Finished } else { reason };
             }
+            if let Some(director) = &mut self.director {
+                director.go_on(self.play, &mut self.recorder);
+            }
             let now = self.recorder.now();
             let mut wake: Vec<Duration> = vec![self.play.cap];
             if self.recorder.exchange().finished() && self.company.all_begun() {
                 let since = *idle_since.get_or_insert(now);
                 // a client of ours knows at once whether its application is done; a foreign one tells by leaving
                 let lingers = self.ours == Party::Server || !self.application_done;
+                let left = self.director.as_ref().and_then(Director::left).map(|at| at + self.play.patience.settle);
+                wake.extend(left.filter(|until| now < *until));
                 if !lingers
+                    || left.is_some_and(|until| now >= until)
                     || self.company.idle() && self.ours == Party::Client
                     || now >= since + self.play.patience.step
                 {
@@ -182,6 +202,11 @@ impl Stage<'_> {
                     let how = "it closed the connection".to_owned();
                     self.gone.get_or_insert(EndReason::Gone { party: self.ours.other(), how });
                 }
+                Woken::Reported(report) => {
+                    let director = self.director.as_mut();
+                    let ended = director.and_then(|director| director.came(report, &mut self.recorder));
+                    self.gone = self.gone.take().or(ended);
+                }
                 Woken::Time => {
                     let now = self.recorder.now();
                     self.company.wake(now);
@@ -197,7 +222,13 @@ impl Stage<'_> {
         if self.play.again || self.recorder.exchange().heard() {
             return reason;
         }
+        // of a client that does not come nothing can be said
+        let never = |how: String| EndReason::NotApplicable { reason: format!("the client never connected: {how}") };
         match reason {
+            EndReason::Deadline if self.director.is_some() => {
+                never(format!("nothing came of it within {} s", self.recorder.now().as_secs()))
+            }
+            EndReason::Gone { how, .. } if self.director.is_some() => never(how),
             EndReason::Deadline => {
                 let waited = self.recorder.now().as_secs();
                 EndReason::NotStarted { how: format!("it said nothing at all within {waited} s") }
@@ -251,6 +282,7 @@ impl Stage<'_> {
             biased;
             () = raised(&mut interrupted) => Woken::Interrupted,
             event = self.link.next() => Woken::Came(event),
+            report = reported(&mut self.director) => Woken::Reported(report),
             () = tokio::time::sleep_until(until) => Woken::Time,
         }
     }
@@ -268,6 +300,7 @@ impl Stage<'_> {
                         self.came_all(events);
                     }
                     Effect::Saw { label, value } => self.recorder.record(Body::Saw { label, value }),
+                    Effect::Heard { .. } => {}
                     Effect::Close { session } => self.done(session),
                 }
             }
@@ -408,10 +441,32 @@ impl Stage<'_> {
         if *from == self.ours {
             self.company.sent(now, session, &message);
         } else {
+            self.declared(&message);
             self.fence_answered |= message.is_answer() && message.id() == Some(&Id::from(FENCE));
             self.negotiate(session, &message);
             self.company.receive(now, session, &message);
         }
+    }
+
+    /// A client that does not declare what the file needs of it is not asked for it.
+    fn declared(&mut self, message: &Message) {
+        if self.ours == Party::Client || message.method() != Some("initialize") {
+            return;
+        }
+        let declared = message.params().get("capabilities").unwrap_or(&Value::Null);
+        let lacks = |need: &&Need| match (&need.what, need.party) {
+            (Needed::Capability(path), Party::Client) => !methods::declared(declared, path),
+            (Needed::Lack(path), Party::Client) => methods::declared(declared, path),
+            _ => false,
+        };
+        let reason = match self.play.plan.scenario().needs.iter().find(lacks).map(|need| &need.what) {
+            Some(Needed::Capability(path)) => format!("the client does not declare the capability {path}"),
+            Some(Needed::Lack(path)) => {
+                format!("the client declares the capability {path}, and this is about clients that do not")
+            }
+            _ => return,
+        };
+        self.gone.get_or_insert(EndReason::NotApplicable { reason });
     }
 
     /// An engine is done with its session.
@@ -483,6 +538,14 @@ impl Stage<'_> {
             let events = self.link.order(Order::Version { session, version: version.to_owned() });
             self.record_all(events);
         }
+    }
+}
+
+/// What the client's driver reports next; waits for ever where there is none.
+async fn reported(director: &mut Option<Director<'_>>) -> Report {
+    match director {
+        Some(director) => director.next().await,
+        None => std::future::pending().await,
     }
 }
 

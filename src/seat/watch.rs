@@ -1,7 +1,8 @@
 //! The observer's seat: a link between two parties that are not ours, recorded and followed.
 
+use super::director::{Client, Director};
 use super::own::raised;
-use super::{Play, Recorder, cast};
+use super::{Play, Recorder};
 use crate::trace::Transport;
 use crate::trace::event::{Body, Closing, EndReason, Event};
 use crate::transport::{Link, LinkWhat};
@@ -11,16 +12,24 @@ use tokio::sync::watch;
 
 /// Follows a play between two parties until its course is complete and the client has left, or nothing comes of it any
 /// more.
-pub async fn watch(play: &Play, mut link: Link, mut interrupted: watch::Receiver<bool>) -> Vec<Event> {
+pub async fn watch(
+    play: &Play,
+    mut link: Link,
+    client: Client<'_>,
+    mut interrupted: watch::Receiver<bool>,
+) -> Vec<Event> {
     let mut recorder = Recorder::new(play.exchange());
     let http = link.transport() == Transport::Http;
     let mut gone: Option<(Party, String)> = None;
     let mut finished_at = None;
-    for told in cast::told(&cast::application(play)) {
-        recorder.record(told);
-    }
+    let mut director = Director::new(play, client, &mut recorder);
+    let mut ended = None;
     let reason = loop {
         recorder.tick();
+        director.go_on(play, &mut recorder);
+        if let Some(reason) = ended.take() {
+            break reason;
+        }
         let now = recorder.now();
         let finished = recorder.exchange().finished();
         if finished && finished_at.is_none() {
@@ -61,6 +70,7 @@ pub async fn watch(play: &Play, mut link: Link, mut interrupted: watch::Receiver
                     LinkWhat::SessionOpened => {}
                 },
             },
+            report = director.next() => ended = director.came(report, &mut recorder),
             () = tokio::time::sleep_until(until) => {}
         }
     };

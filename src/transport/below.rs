@@ -26,6 +26,8 @@ pub struct Detour {
     pub event_id: Option<Option<String>>,
     /// The stream, if not its own.
     pub over: Option<Over>,
+    /// It is a copy for that stream: where there is none, it is not sent.
+    pub copy: bool,
 }
 
 /// A fault, and what it must know of the round trips that are open.
@@ -38,6 +40,8 @@ pub(super) struct Below {
     trips: BTreeMap<u32, Trip>,
     /// Session ids that a head gave in the place of real ones.
     aliases: BTreeMap<String, String>,
+    /// The session id that was given last.
+    given: Option<String>,
     told: Vec<String>,
 }
 
@@ -72,7 +76,7 @@ pub(super) type Late = (Duration, ServerAction);
 impl Below {
     pub(super) fn new(fault: Fault, encoder: Encoder) -> Below {
         let (sessions, trips, aliases) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-        Below { fault, encoder, sessions, trips, aliases, told: Vec::new() }
+        Below { fault, encoder, sessions, trips, aliases, given: None, told: Vec::new() }
     }
 
     /// What was done since this was last asked, a line each.
@@ -80,7 +84,8 @@ impl Below {
         std::mem::take(&mut self.told)
     }
 
-    /// A request came. Gives it as the session logic must see it: with the session ids that it knows.
+    /// A request came. Gives it as the session logic must see it: with the session ids that it knows, and with the head for
+    /// which a fault takes the one that came. `$session` in that is the session id that was given last.
     pub(super) fn came(&mut self, rt: u32, request: &Request) -> Request {
         let mut real = request.clone();
         if let Some(id) = request.headers.get(SESSION_ID).and_then(|id| self.aliases.get(id)) {
@@ -91,6 +96,16 @@ impl Below {
         let session = real.headers.get(SESSION_ID).map(str::to_owned);
         self.trips
             .insert(rt, Trip { session, verb: request.method.clone(), headers, posted, status: None, stream: None });
+        let headers = real.headers.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        let head = Head { verb: real.method.clone(), target: real.path.clone(), headers, ..Head::default() };
+        let Some((fault, trip)) = self.at(rt) else { return real };
+        let altered = fault.head(head, &trip.carrier());
+        if let (true, Some(head)) = (altered.changed, altered.what) {
+            let given = |value: String| if value == "$session" { self.given.clone() } else { Some(value) };
+            let headers = head.headers.into_iter().filter_map(|(name, value)| Some((name, given(value)?)));
+            real.headers = headers.collect();
+            (real.method, real.path) = (head.verb, head.target);
+        }
         real
     }
 
@@ -162,6 +177,7 @@ impl Below {
 
     /// A head, the body that is put in its place, and how much later it goes out.
     fn head(&mut self, rt: u32, head: ResponseHead) -> (ResponseHead, Option<Bytes>, Duration) {
+        self.given = head.headers.get(SESSION_ID).map(str::to_owned).or(self.given.take());
         let Some((fault, trip)) = self.at(rt) else { return (head, None, Duration::ZERO) };
         trip.status = Some(head.status);
         let headers = head.headers.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
@@ -247,6 +263,13 @@ impl Below {
             }
         }
         out
+    }
+
+    /// A copy of a message of ours, of which the session logic knows nothing.
+    pub(super) fn copied(&mut self, bytes: &Bytes, detour: &Detour) -> Vec<ServerAction> {
+        let Some(rt) = self.other(detour) else { return Vec::new() };
+        self.tell(format_args!("sent {}", String::from_utf8_lossy(bytes)));
+        vec![ServerAction::Write { rt, bytes: self.encoder.event(bytes, None, None, None).into() }]
     }
 
     /// The latest open stream that is meant.

@@ -221,10 +221,12 @@ impl HttpServer {
             }
             self.intents.push_back(Intent { bytes: bytes.clone(), step, breaks });
         }
-        let mut actions = self.logic.send(self.inner(session), &route, bytes);
-        if let (Some(below), Some(detour)) = (&mut self.below, &detour) {
-            actions = below.diverted(actions, detour);
-        }
+        let inner = self.inner(session);
+        let actions = match (&mut self.below, &detour) {
+            (Some(below), Some(detour)) if detour.copy => below.copied(&bytes, detour),
+            (Some(below), Some(detour)) => below.diverted(self.logic.send(inner, &route, bytes), detour),
+            _ => self.logic.send(inner, &route, bytes),
+        };
         self.run(actions, &headers)
     }
 

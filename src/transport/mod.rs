@@ -8,6 +8,7 @@
 //!
 //! Everything here runs on a current-thread runtime, and over memory also under tokio's paused clock.
 
+pub mod attach;
 pub mod below;
 mod http;
 pub mod http_client;

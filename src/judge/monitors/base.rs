@@ -209,9 +209,20 @@ impl Monitor for Answered {
 
     fn said(&mut self, scene: &Scene<'_>, index: usize, said: &Said, notes: &mut Notes<'_>) {
         let id = ANSWERED;
-        if let Some(request) = scene.c.request_of(said).filter(|_| said.redelivers.is_none()) {
-            let first = request.answered_by.first().is_none_or(|f| *f == index);
-            notes.either(first, id, index, "", "one answer to a request", "a second one");
+        let (Some(asked), Some(request)) = (said.answers, scene.c.request_of(said)) else { return };
+        if said.redelivers.is_none() {
+            let before = request.answered_by.iter().take_while(|a| **a != index).count();
+            // a request that came again may be answered again
+            let first_of = |i: usize, s: &Said| s.redelivers.or_else(|| broadcast(scene.c, i));
+            let owed = before == 0 || {
+                let same_id = |s: &Said| s.is_request() && s.message.id() == request.message.id();
+                let first = first_of(asked, request).unwrap_or(asked);
+                let again = |(i, s): &(usize, &Said)| {
+                    *i < index && s.from == request.from && same_id(s) && first_of(*i, s) == Some(first)
+                };
+                before <= scene.c.iter().filter(again).count()
+            };
+            notes.either(owed, id, index, "", "one answer to a request", "a second one");
         }
     }
 

@@ -7,7 +7,7 @@ use crate::fault::replay::{Replayed, carrier, replay};
 use crate::fault::{Fault, Part, Request, Trigger, library};
 use crate::judge::evidence::Shown;
 use crate::spec::{Catalogue, Revision};
-use crate::trace::{Body, EndReason, Event, Seat, StreamId, Trace};
+use crate::trace::{Body, Closing, EndReason, Event, Seat, StreamId, Trace, Transport};
 use crate::wire::Kind;
 use serde_json::json;
 use std::collections::BTreeSet;
@@ -82,13 +82,21 @@ fn seats(trace: &Trace) -> Vec<Trace> {
     .collect()
 }
 
+/// Is it a rule that only a scenario can show? Then no trace as it is does.
+fn is_probed(id: &str) -> bool {
+    !requirements().contains(&id)
+}
+
 /// Every fault is caught under its own id, at the right message, by the right party; and nothing else is.
 #[test]
 fn every_fault_is_caught_and_nothing_else() {
     let mut wrong = Vec::new();
     for fault in faults().iter().filter(|f| !f.is_control()) {
         let id = fault.breaks.clone().unwrap();
-        assert!(!fault.traces.is_empty(), "{} is applied to no trace", fault.name);
+        assert_eq!(fault.traces.is_empty(), is_probed(&id), "{}: traces show what a monitor watches", fault.name);
+        // servers that are alive are played in `tests/faults.rs`
+        let live = fault.by == crate::wire::Party::Server && fault.alive().is_ok();
+        assert!(!fault.traces.is_empty() || live, "{} is played nowhere", fault.name);
         let traces =
             fault.traces.iter().flat_map(|name| seats(&stored::trace(name)).into_iter().map(move |t| (name, t)));
         for (name, honest) in traces {
@@ -144,9 +152,6 @@ fn every_monitored_requirement_has_a_fault() {
     for id in requirements() {
         assert!(Catalogue::of(Revision::V2025_11_25).get(id).is_some(), "{id} is in no catalogue");
         assert_ne!(caught.contains(id), excused.contains(id), "{id}: exactly one of a fault and a reason");
-    }
-    for id in &caught {
-        assert!(requirements().contains(&id.as_str()), "{id} is watched by no monitor");
     }
 }
 
@@ -279,6 +284,48 @@ fn a_batch_is_two_messages_in_the_revision_that_has_them() {
     assert_eq!(broken(&t.done()), Vec::<String>::new());
     t.client(ping(2));
     assert_eq!(broken(&t.done()).len(), 1, "an id of a batch is used again");
+}
+
+/// A server may take what we broke on purpose, and what has no id that is one, for something else than a request.
+#[test]
+fn what_is_no_proper_request_may_be_accepted_without_content() {
+    let found = |id: serde_json::Value, breaks: Option<&str>| {
+        let mut t = Sample::new(Seat::Client, Transport::Http);
+        t.handshake(json!({}), json!({"tools": {}}));
+        let list = json!({"jsonrpc": "2.0", "id": id, "method": "tools/list"});
+        match breaks {
+            Some(requirement) => t.breaking(list, requirement),
+            None => t.client(list),
+        };
+        t.respond(202, "text/plain", None);
+        broken(&t.done()).iter().any(|line| line.contains("transport.http.request-content-type"))
+    };
+    assert!(found(json!(7), None));
+    assert!(!found(json!(7), Some("base.jsonrpc.conforms")));
+    assert!(!found(json!(null), None));
+}
+
+#[test]
+fn a_question_that_comes_again_may_be_answered_again() {
+    let played = |comes: usize, answers: usize| {
+        let mut t = Sample::new(Seat::Observer, Transport::Http);
+        t.handshake(json!({"elicitation": {}}), json!({"tools": {}}));
+        let question = json!({"jsonrpc": "2.0", "id": 7, "method": "elicitation/create",
+            "params": {"message": "Sure?", "requestedSchema": {"type": "object", "properties": {}}}});
+        t.client(json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "x"}}));
+        for _ in 0..comes {
+            let stream = t.respond(200, "text/event-stream", None);
+            t.on(stream, question.clone());
+            t.push(Body::StreamClosed { stream, by: None, how: Closing::Cut("reset".into()) });
+        }
+        for _ in 0..answers {
+            t.client(json!({"jsonrpc": "2.0", "id": 7, "result": {"action": "decline"}}));
+            t.respond(202, "text/plain", None);
+        }
+        broken(&t.done()).into_iter().filter(|id| id.contains("base.request.answered")).count()
+    };
+    let found: Vec<usize> = [(1, 1), (1, 2), (2, 2), (2, 3)].map(|(comes, answers)| played(comes, answers)).into();
+    assert_eq!(found, [0, 1, 0, 1]);
 }
 
 /// What takes longer than it should with the length of a trace would show here: this is many times the usual length.

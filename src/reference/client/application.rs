@@ -12,6 +12,24 @@ pub struct Application {
     pub actions: Vec<AppAction>,
     /// How it answers.
     pub answers: Answers,
+    /// It is told what to do as it goes along (see [`Told`]): it stays until it is told to leave, and tells what happens.
+    pub driven: bool,
+}
+
+/// The label under which an application that is driven sees what came of the handshake.
+pub const CONNECTED: &str = "";
+
+/// What an application that is driven can be told.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Told {
+    /// Do this next.
+    Act(AppAction),
+    /// Answer so from now on.
+    Answer(Answers),
+    /// Cancel what was to be seen under that label.
+    Cancel(String),
+    /// Disconnect.
+    Leave,
 }
 
 /// One thing that an application does.
@@ -74,6 +92,13 @@ pub enum What {
         /// As above.
         method: String,
     },
+    /// Sends any request, and sees its answer.
+    Request {
+        /// Its method.
+        method: String,
+        /// Its parameters.
+        params: Option<Value>,
+    },
 }
 
 impl What {
@@ -82,7 +107,7 @@ impl What {
     pub fn label(&self) -> Option<&str> {
         match self {
             What::CallTool { label, .. } | What::CallToolAsTask { label, .. } | What::List { label, .. } => Some(label),
-            What::ListEverything { .. } => None,
+            What::ListEverything { .. } | What::Request { .. } => None,
         }
     }
 
@@ -101,6 +126,7 @@ impl What {
                 ("tools/call", Some(params))
             }
             What::List { method, .. } | What::ListEverything { method } => (method, None),
+            What::Request { method, params } => (method, params.clone()),
         }
     }
 }

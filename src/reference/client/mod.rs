@@ -6,7 +6,7 @@ pub mod application;
 #[allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may end where it stands")]
 mod tests;
 
-pub use application::{Answers, AppAction, Application, ToElicitation, What};
+pub use application::{Answers, AppAction, Application, CONNECTED, ToElicitation, Told, What};
 
 use super::dialect::Dialect;
 use super::receiver::{Job, Receiver, augmentation};
@@ -100,6 +100,8 @@ enum Stage {
 /// What is known of the action under way.
 #[derive(Debug, Default)]
 struct Running {
+    /// The id of its request that is open.
+    request: Option<Id>,
     pages: usize,
     members: Vec<Value>,
     collected: Vec<Value>,
@@ -187,7 +189,7 @@ impl Client {
     fn go_on(&mut self, _now: Duration) {
         while let (Stage::Ready, None, Some(session)) = (self.stage, &self.running, self.session) {
             let Some(action) = self.application.actions.get(self.at) else {
-                if !self.application.actions.is_empty() {
+                if !self.application.driven && !self.application.actions.is_empty() {
                     self.stage = Stage::Done;
                     self.receiver.out.push(Effect::Close { session });
                 }
@@ -205,8 +207,29 @@ impl Client {
                 continue;
             }
             let (method, params) = what.request();
-            self.send(session, method, params, Purpose::Own(self.at as u64 + 1));
+            let id = self.send(session, method, params, Purpose::Own(self.at as u64 + 1));
+            if let Some(running) = &mut self.running {
+                running.request = Some(id);
+            }
         }
+    }
+
+    /// Cancels the action that sees its end under that label; one that has not begun does not begin.
+    fn cancel(&mut self, now: Duration, label: &str) {
+        let is_it = |action: &AppAction| action.sees.as_deref() == Some(label);
+        let Some(at) = self.application.actions.iter().skip(self.at).position(is_it) else { return };
+        if at > 0 || self.running.is_none() {
+            self.application.actions.remove(self.at + at);
+            return self.saw(Some(label.to_owned()), json!({ "failure": "it was cancelled" }));
+        }
+        let request = self.running.as_mut().and_then(|running| running.request.take());
+        if let (Some(session), Some(request)) = (self.session, request) {
+            let params = json!({ "requestId": request.to_value(), "reason": "the application cancelled it" });
+            let cancelled = rpc::notification("notifications/cancelled", Some(params));
+            self.receiver.send(session, Route::Unrelated, cancelled);
+        }
+        self.done(json!({ "failure": "it was cancelled" }));
+        self.go_on(now);
     }
 
     /// The action under way has come to its end.
@@ -236,6 +259,7 @@ impl Client {
                     None => "the server named no revision".to_owned(),
                 },
             };
+            self.connected(json!({ "failure": reason }));
             self.fail_all(&reason);
             self.stage = Stage::Done;
             self.receiver.out.push(Effect::Close { session });
@@ -249,7 +273,22 @@ impl Client {
         self.stage = Stage::Ready;
         self.receiver.send(session, Route::Unrelated, rpc::notification("notifications/initialized", None));
         self.receiver.ready(now, session);
+        self.connected(outcome.to_value());
         self.go_on(now);
+    }
+
+    /// The application hears how the handshake ended.
+    fn connected(&mut self, value: Value) {
+        if self.application.driven {
+            self.saw(Some(CONNECTED.to_owned()), value);
+        }
+    }
+
+    /// The application hears of a message that it did not wait for.
+    fn heard(&mut self, asked: bool, method: &str, params: &Value) {
+        if self.application.driven {
+            self.receiver.out.push(Effect::Heard { asked, method: method.to_owned(), params: params.clone() });
+        }
     }
 
     /// Every action that is left fails.
@@ -290,7 +329,10 @@ impl Client {
                 Some(json!({ "failure": format!("the list has more than {MOST_PAGES} pages") }))
             }
             Some(cursor) => {
-                self.send(session, method, Some(json!({ "cursor": cursor })), Purpose::Own(number));
+                let id = self.send(session, method, Some(json!({ "cursor": cursor })), Purpose::Own(number));
+                if let Some(running) = &mut self.running {
+                    running.request = Some(id);
+                }
                 None
             }
         }
@@ -319,6 +361,7 @@ impl Client {
                 return;
             }
         };
+        self.heard(true, method, params);
         let Some(peer) = self.receiver.peer(session) else { return };
         if !declared(&peer.declared, capability) {
             let what = format!("this client did not declare `{capability}`");
@@ -357,6 +400,7 @@ impl Client {
         {
             self.receiver.cancelled(session, &Id::of(id));
         }
+        self.heard(false, method, params);
         let Some(kind) = self.application.actions.get(self.at).and_then(|action| action.collects.as_deref()) else {
             return;
         };
@@ -437,7 +481,9 @@ impl Engine for Client {
             return;
         }
         self.session = None;
-        self.greeting = None;
+        if self.greeting.take().is_some() {
+            self.connected(json!({ "failure": "the session ended before the handshake was over" }));
+        }
         let waited = !self.receiver.closed(session).is_empty() || self.running.is_some();
         if waited && self.stage != Stage::Done {
             let before = if self.running.is_some() { "the answer" } else { "the handshake was over" };
@@ -450,6 +496,28 @@ impl Engine for Client {
 
     fn lost(&mut self, _now: Duration, session: SessionKey, request: &Id) {
         self.receiver.lost(session, request);
+    }
+
+    fn told(&mut self, now: Duration, what: Told) {
+        match what {
+            Told::Act(action) if self.stage == Stage::Done || self.stage == Stage::Apart && self.at > 0 => {
+                self.saw(action.sees, json!({ "failure": "the client is not connected" }));
+            }
+            Told::Act(action) => {
+                self.application.actions.push(action);
+                self.go_on(now);
+            }
+            Told::Answer(answers) => {
+                self.application.answers = answers;
+                self.questions = 0;
+            }
+            Told::Cancel(label) => self.cancel(now, &label),
+            Told::Leave => {
+                self.fail_all("the client was told to leave");
+                self.stage = Stage::Done;
+                self.receiver.out.push(Effect::Close { session: self.session.unwrap_or(SessionKey(0)) });
+            }
+        }
     }
 
     fn wake(&mut self, now: Duration) {

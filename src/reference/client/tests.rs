@@ -97,7 +97,7 @@ fn a_nested_answer_belongs_to_the_task_of_its_question() {
 #[test]
 fn questions_are_carried_out_as_tasks_where_that_was_declared() {
     let answers = Answers { after: Duration::from_millis(50), ..Answers::default() };
-    let mut client = ready(Application { actions: Vec::new(), answers }, |_| {});
+    let mut client = ready(Application { answers, ..Application::default() }, |_| {});
     let mut params = question();
     params["task"] = json!({ "ttl": 10_000 });
     let task = ask(&mut client, "elicitation/create", params.clone())["result"]["task"].clone();
@@ -117,7 +117,7 @@ fn questions_are_carried_out_as_tasks_where_that_was_declared() {
 #[test]
 fn the_client_goes_by_what_was_sent() {
     let what = What::CallTool { label: "c".into(), name: "t".into(), arguments: None, progress_token: None };
-    let application = Application { actions: vec![AppAction::seen(what, "c")], answers: Answers::default() };
+    let application = Application { actions: vec![AppAction::seen(what, "c")], ..Application::default() };
     let mut client = ready(application, |_| {});
     let mut call = client
         .take()
@@ -144,7 +144,7 @@ fn the_client_goes_by_what_was_sent() {
 #[test]
 fn answers_to_unknown_requests_and_a_question_that_comes_twice_change_nothing() {
     let answers = Answers { after: Duration::from_millis(50), ..Answers::default() };
-    let mut client = ready(Application { actions: Vec::new(), answers }, |_| {});
+    let mut client = ready(Application { answers, ..Application::default() }, |_| {});
     client.take();
     give(&mut client, &json!({ "jsonrpc": "2.0", "id": "s-1", "result": {} }));
     give(&mut client, &json!({ "jsonrpc": "2.0", "id": 77, "error": { "code": 1, "message": "x" } }));

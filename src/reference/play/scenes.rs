@@ -31,7 +31,7 @@ fn call_as_task(label: &str, name: &str, arguments: Value) -> AppAction {
 }
 
 fn doing(actions: Vec<AppAction>) -> Application {
-    Application { actions, answers: Answers::default() }
+    Application { actions, ..Application::default() }
 }
 
 fn play(application: Application) -> Play {
@@ -74,7 +74,7 @@ fn a_refused_question_deletes_nothing() {
     for answer in [ToElicitation::Decline, ToElicitation::Cancel, ToElicitation::Accept(json!({ "confirm": false }))] {
         let answers = Answers { elicitation: vec![answer], ..Answers::default() };
         let actions = vec![call_as_task("outcome", "test_task_elicitation", json!({ "files": 3 }))];
-        assert_eq!(text(play(Application { actions, answers }).outcome("outcome")), "Nothing deleted");
+        assert_eq!(text(play(Application { actions, answers, driven: false }).outcome("outcome")), "Nothing deleted");
     }
 }
 
@@ -147,7 +147,7 @@ fn the_client_asks_its_user_as_a_task_of_the_server() {
         ("test_sample_as_task", "sampling/createMessage", "LLM response: A model that is none says hello."),
     ] {
         let answers = Answers { after: ms(50), ..Answers::default() };
-        let application = Application { actions: vec![call("reason", tool, json!({}))], answers };
+        let application = Application { actions: vec![call("reason", tool, json!({}))], answers, driven: false };
         let play = play(application);
         assert_eq!(text(play.outcome("reason")), said);
         let course = play.course();

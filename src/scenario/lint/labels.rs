@@ -1,10 +1,10 @@
 //! Labels: each step has its own, and what refers to one refers to a step that can be meant.
 
-use crate::scenario::binding;
 use crate::scenario::diagnostic::{Diagnostics, did_you_mean};
 use crate::scenario::model::{Act, Doing, Scenario, Step, StepBody, Verb, each_step};
 use crate::scenario::pattern::Shape;
 use crate::scenario::source::Span;
+use crate::scenario::visit;
 use crate::spec::{Revision, methods};
 use crate::wire::Party;
 use std::collections::BTreeMap;
@@ -73,8 +73,8 @@ pub(super) fn check(scenario: &Scenario, found: &mut Diagnostics) {
 /// Does a plain `$name` of that name stand anywhere? A label is used with a member only.
 fn bound_as_name(scenario: &Scenario, label: &str) -> bool {
     let mut bound = false;
-    binding::for_patterns(&scenario.exchange, &mut |p| {
-        binding::walk(p, &mut |p| {
+    visit::for_patterns(&scenario.exchange, &mut |p| {
+        visit::walk(p, &mut |p| {
             bound |= matches!(&p.shape, Shape::Name(path) if path.name == label && path.members.is_empty());
         });
     });
@@ -249,6 +249,9 @@ fn actions(scenario: &Scenario, labels: &BTreeMap<&str, Labelled<'_>>, found: &m
             Doing::CallTool { step } | Doing::CallToolAsTask { step } => {
                 of(found, step, span, "`tools/call` of the client", &|a| client(a, "tools/call"))
             }
+            Doing::Request { step } | Doing::Cancel { step } => of(found, step, span, "request of the client", &|a| {
+                a.party == Party::Client && matches!(a.verb, Verb::Requests { .. })
+            }),
             Doing::Listen { step } => {
                 of(found, step, span, "`subscriptions/listen` of the client", &|a| client(a, "subscriptions/listen"))
             }

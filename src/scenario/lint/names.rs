@@ -1,10 +1,11 @@
 //! Names: bound before they are used, and used after they are bound.
 
-use crate::scenario::binding::{HOST, walk};
+use crate::scenario::binding::HOST;
 use crate::scenario::diagnostic::{Diagnostics, closest};
 use crate::scenario::model::{Act, Needed, Payload, Scenario, Step, StepBody, Verb, Wait};
 use crate::scenario::pattern::{Path, Pattern, Piece, Shape};
 use crate::scenario::source::Span;
+use crate::scenario::visit::walk;
 use crate::spec::methods;
 use crate::trace::Transport;
 use std::collections::{BTreeMap, BTreeSet};

@@ -97,7 +97,7 @@ pub(super) fn drive(node: &Node, case: &Case, r: &mut Reader) -> Vec<Action> {
     items("`drive`", node, false, &mut r.found).iter().filter_map(|n| action(n, case, r)).collect()
 }
 
-const DOINGS: [&str; 9] = [
+const DOINGS: [&str; 11] = [
     "call tool as task",
     "call tool",
     "when asked",
@@ -107,6 +107,8 @@ const DOINGS: [&str; 9] = [
     "list prompts",
     "list everything",
     "listen",
+    "request",
+    "cancel",
 ];
 
 fn action(node: &Node, case: &Case, r: &mut Reader) -> Option<Action> {
@@ -162,6 +164,8 @@ fn action(node: &Node, case: &Case, r: &mut Reader) -> Option<Action> {
         "call tool" => Doing::CallTool { step },
         "when asked" => Doing::WhenAsked { step },
         "listen" => Doing::Listen { step },
+        "request" => Doing::Request { step },
+        "cancel" => Doing::Cancel { step },
         "list everything" => {
             Doing::ListEverything { method: Pattern { shape: Shape::Literal(Value::String(step)), span: target.span } }
         }
@@ -184,6 +188,11 @@ fn action(node: &Node, case: &Case, r: &mut Reader) -> Option<Action> {
     let sees = label("sees", r);
     let once = label("once", r);
     let collects = label("collects", r);
+    // nothing else answers
+    let with = (word == "when asked").then(|| fields.take("with")).flatten().map(|n| {
+        places.add("with", n.span);
+        case.object("`with`", n, r)
+    });
     let after = fields.take("after").and_then(|n| fixed_wait("`after`", n, &mut r.found));
     fields.finish(&mut r.found, &[]);
     Some(Action {
@@ -191,6 +200,7 @@ fn action(node: &Node, case: &Case, r: &mut Reader) -> Option<Action> {
         when,
         sees,
         once,
+        with,
         after,
         collects,
         span: Span { start: key.span.start, end: target.span.end.max(key.span.end) },

@@ -2,6 +2,7 @@
 
 use crate::conversation::{End, Order, Point, Said, Sighting, Task};
 use crate::judge::monitor::{Monitor, Notes, Scene};
+use crate::judge::monitors::transport::streams::broadcast;
 use crate::trace::Transport;
 use serde_json::Value;
 
@@ -223,7 +224,8 @@ fn blocks(scene: &Scene<'_>, index: usize, said: &Said, task: &Task, request: us
             |a: &usize| scene.c.before(Point { message: index, end: End::Sent }, Point::received(*a)) == Order::Yes;
         let unanswered = question.answered_by.iter().all(late) && question.missed_by.iter().all(late);
         // asked and in this very stretch: between the request and its answer
-        *n < index && question.redelivers.is_none() && unanswered && !withdrawn && !scene.c.may_be_lost(question)
+        let again = question.redelivers.is_some() || broadcast(scene.c, *n).is_some();
+        *n < index && !again && unanswered && !withdrawn && !scene.c.may_be_lost(question)
     });
     if let Some(open) = open.filter(|_| !free) {
         let method = scene.c.get(open).and_then(|q| q.method.as_deref()).unwrap_or_default();

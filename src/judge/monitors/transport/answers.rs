@@ -3,7 +3,7 @@
 use super::web::{EVENT_STREAM, JSON, Web, is_guarded, lists};
 use crate::conversation::{RoundTrip, Said};
 use crate::spec::Revision;
-use crate::wire::{Kind, Party};
+use crate::wire::{Id, Kind, Party};
 
 /// Judges the heads of responses.
 pub(super) fn judge(web: &mut Web<'_>) {
@@ -67,7 +67,9 @@ fn accepted(web: &mut Web<'_>, head: &Head<'_>) {
 }
 
 fn content(web: &mut Web<'_>, head: &Head<'_>) {
-    let asked = web.posted(head.number).is_some_and(|(_, s)| s.is_request());
+    // what is no request as it should be (an id that is none, for one) may be taken for something else
+    let is_odd = |s: &Said| s.cut || web.scene.deliberate(s) || matches!(s.message.id(), Some(Id::Odd(_)));
+    let asked = web.posted(head.number).is_some_and(|(_, s)| s.is_request() && !is_odd(s));
     if !asked || !head.succeeded() {
         return;
     }

@@ -1,0 +1,160 @@
+//! `client`: plays the server against a client, and judges the client.
+
+use super::explain::TransportName;
+use super::output::{self, Expectations, Output};
+use super::selection::{Selection, revision};
+use super::{interrupt, screen};
+use crate::peer::config::EMBEDDED;
+use crate::peer::process::Command;
+use crate::peer::words;
+use crate::reference::Surroundings;
+use crate::run::client::{self, Options};
+use crate::run::drivers::Drivers;
+use crate::run::embedded_client::EmbeddedClient;
+use crate::run::{Results, surroundings};
+use crate::scenario::Scenario;
+use crate::scenario::exchange::Patience;
+use crate::spec::{Era, Revision};
+use crate::trace::Transport;
+use clap::Args;
+use std::path::PathBuf;
+
+/// A peer could not be started.
+const UNREACHED: u8 = 4;
+
+/// More processes at once than this help nobody.
+const MOST_JOBS: i64 = 256;
+
+/// `mcp-interop client`
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// A command that starts a driver (see docs/peers.md), after `--`
+    #[arg(last = true, value_name = "COMMAND", conflicts_with = "peer")]
+    command: Vec<String>,
+    /// A peer of harness.toml
+    #[arg(long, value_name = "NAME")]
+    peer: Option<String>,
+    /// The harness.toml to read, in place of the nearest one upwards from here
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[command(flatten)]
+    selection: Selection,
+    /// The revision to speak
+    #[arg(long, value_parser = revision, default_value = "2025-11-25")]
+    revision: Revision,
+    /// Only this transport
+    #[arg(long)]
+    transport: Option<TransportName>,
+    /// Play so many scenarios at once, each with a driver of its own [default: the number of cores]
+    #[arg(long, short, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=MOST_JOBS))]
+    jobs: Option<u16>,
+    #[command(flatten)]
+    output: Output,
+}
+
+/// The client that is meant.
+struct Target {
+    /// Its driver; `None`: the embedded client.
+    driver: Option<Command>,
+    expectations: Option<Expectations>,
+    options: Options,
+}
+
+pub(super) fn run(arguments: Arguments) -> Result<u8, String> {
+    if arguments.revision.era() == Era::Modern {
+        let played: Vec<&str> = Revision::ALL.iter().filter(|r| r.era() == Era::Legacy).map(|r| r.as_str()).collect();
+        let revision = arguments.revision;
+        return Err(format!("{revision} cannot be played yet; choose one of {}", played.join(", ")));
+    }
+    let scenarios = arguments.selection.load()?;
+    let Target { driver, expectations, mut options } = target(&arguments, &scenarios)?;
+    if let Some(wanted) = arguments.transport.map(TransportName::transport) {
+        options.transports = vec![wanted];
+    }
+    if let Some(peer) = &arguments.peer
+        && let Some(why) = super::peers::unready(arguments.config.as_deref(), peer)?
+    {
+        screen::note(&format!("error: {peer} was not run: {why}"));
+        return Ok(UNREACHED);
+    }
+    let results = play(driver, &scenarios, &options)?;
+    let part = arguments.selection.part() || arguments.transport.is_some();
+    output::conclude(&results, expectations.as_ref(), &arguments.output, part)
+}
+
+/// The client that is meant, and how it is played.
+fn target(arguments: &Arguments, scenarios: &Vec<Scenario>) -> Result<Target, String> {
+    let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+    let mut options = Options {
+        name: "embedded".into(),
+        words: String::new(),
+        revision: arguments.revision,
+        transports: Transport::ALL.to_vec(),
+        patience: Patience::default(),
+        jobs: arguments.jobs.map_or_else(cores, usize::from),
+    };
+    let (mut driver, mut expectations) = (None, None);
+    let mut chosen = choices(arguments);
+    if !arguments.command.is_empty() {
+        options.name = words::join(&arguments.command);
+        chosen.push("--".to_owned());
+        chosen.extend(arguments.command.iter().cloned());
+        let dir = std::env::current_dir().map_err(|e| format!("no folder to start it in: {e}"))?;
+        driver = Some(Command { words: arguments.command.clone(), dir, env: Vec::new() });
+    } else if let Some(name) = arguments.peer.as_deref().filter(|name| *name != EMBEDDED) {
+        let config = super::peers::config(arguments.config.as_deref())?;
+        let peer = config.peer(name).map_err(|e| e.to_string())?;
+        if !peer.speaks(arguments.revision) {
+            return Err(format!("harness.toml does not say that {name} speaks {}", arguments.revision));
+        }
+        let Some(spec) = &peer.client else {
+            return Err(format!("harness.toml says of no client of {name}; add `client = {{ driver = \"..\" }}`"));
+        };
+        let all = (!arguments.selection.part()).then_some(scenarios);
+        expectations = Expectations::read(spec.baseline.as_deref(), spec.adjudications.as_deref(), all)?;
+        options.name = name.to_owned();
+        chosen.splice(0..0, ["--peer".to_owned(), name.to_owned()]);
+        driver = Some(spec.driver.clone());
+    }
+    options.words = words::join(&chosen);
+    Ok(Target { driver, expectations, options })
+}
+
+/// The words that choose what else was chosen, to play a scenario again.
+fn choices(arguments: &Arguments) -> Vec<String> {
+    let mut words = Vec::new();
+    if arguments.revision != Revision::DEFAULT {
+        words.extend(["--revision".to_owned(), arguments.revision.to_string()]);
+    }
+    for (option, path) in [("--config", &arguments.config), ("--scenarios", &arguments.selection.folder)] {
+        if let Some(path) = path {
+            words.extend([option.to_owned(), path.display().to_string()]);
+        }
+    }
+    words
+}
+
+fn play(driver: Option<Command>, scenarios: &[Scenario], options: &Options) -> Result<Results, String> {
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    // over memory no real time need pass
+    let paused = driver.is_none();
+    let runtime = builder.enable_all().start_paused(paused).build().map_err(|e| format!("no runtime: {e}"))?;
+    let mut random = surroundings::random();
+    runtime.block_on(async {
+        let interrupted = interrupt::flag();
+        let mut make: fn() -> Surroundings = surroundings::real;
+        Ok(match driver {
+            None => {
+                let clients = EmbeddedClient { surroundings: surroundings::real, fault: None };
+                client::client(&clients, scenarios, options, &mut make, &mut random, interrupted).await
+            }
+            Some(command) => {
+                let program = std::env::current_exe().map_err(|e| format!("the file of this program: {e}"))?;
+                let clients = Drivers::new(command, program);
+                let results = client::client(&clients, scenarios, options, &mut make, &mut random, interrupted).await;
+                clients.stop().await;
+                results
+            }
+        })
+    })
+}

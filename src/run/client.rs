@@ -1,0 +1,298 @@
+//! The server's seat against one client: every scenario that a client can be moved through, on every transport.
+
+use super::crew::crew;
+use super::pace::Pace;
+use super::pair::{header, server_of};
+use super::server::{Closed, branches, skipped, trouble};
+use super::{Played, Results, Skipped, Trouble};
+use crate::judge;
+use crate::judge::finding::Blame;
+use crate::peer::driver::{Mover, Target};
+use crate::reference::{Surroundings, client};
+use crate::scenario::exchange::Patience;
+use crate::scenario::model::Needed;
+use crate::scenario::plan::Plan;
+use crate::scenario::{Scenario, fresh, seats};
+use crate::seat::{Play, director, own};
+use crate::spec::catalogue::Catalogue;
+use crate::spec::{Revision, methods};
+use crate::trace::event::EndReason;
+use crate::trace::{Seat, Trace, Transport};
+use crate::transport::Link;
+use crate::wire::Party;
+use serde_json::{Map, Value};
+use std::cell::RefCell;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// After so many plays in which the client did not come it is given up.
+const MOST_SILENT: usize = 3;
+
+/// Our end for one play, and the client that is to come to it.
+pub struct Opened<H> {
+    /// Our end.
+    pub link: Link,
+    /// Where the client is to connect to.
+    pub to: Target,
+    /// The client.
+    pub held: H,
+}
+
+/// A client under test, which can be moved again and again.
+pub trait Clients {
+    /// One that is ready to be moved.
+    type Held;
+    /// Gets one ready.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    fn open(&self, play: &Play) -> impl Future<Output = Result<Opened<Self::Held>, Unready>>;
+    /// The way to it.
+    fn mover<'h>(&self, held: &'h mut Self::Held) -> &'h mut Mover;
+    /// The play is over. `well`: the client has left as it was told. Gives what it wrote on its standard error.
+    fn close(&self, held: Self::Held, well: bool) -> impl Future<Output = Option<String>>;
+}
+
+/// Why there is no client.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Unready {
+    /// It never came, for that reason: nothing can be said of it.
+    NeverCame(String),
+    /// It could not be tested.
+    Closed(Closed),
+}
+
+/// What is played, and how.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The name of the client in reports.
+    pub name: String,
+    /// The words that choose this client on the command line: `--peer x`; empty for the embedded one.
+    pub words: String,
+    /// The revision.
+    pub revision: Revision,
+    /// The transports.
+    pub transports: Vec<Transport>,
+    /// How long things may take.
+    pub patience: Patience,
+    /// How many plays may be under way at once, each with a client of its own; at least one is.
+    pub jobs: usize,
+}
+
+/// Plays all scenarios against a client, in the order of selection. `random` gives 64 random bits a call; `surroundings` is
+/// asked for once a play.
+pub async fn client<C: Clients>(
+    clients: &C,
+    scenarios: &[Scenario],
+    options: &Options,
+    surroundings: &mut dyn FnMut() -> Surroundings,
+    random: &mut dyn FnMut() -> u64,
+    interrupted: watch::Receiver<bool>,
+) -> Results {
+    let mut results = Results {
+        seat: Seat::Server,
+        peer: options.name.clone(),
+        revision: options.revision,
+        played: Vec::new(),
+        skipped: Vec::new(),
+        troubles: Vec::new(),
+        unkept: Vec::new(),
+        interrupted: false,
+    };
+    let catalogue = Catalogue::of(options.revision);
+    let chosen: Vec<&Scenario> = scenarios
+        .iter()
+        .filter(|s| s.revisions.contains(&options.revision) && seats::seats(s, catalogue).contains(&Seat::Server))
+        .collect();
+    let surroundings = RefCell::new(surroundings);
+    for transport in options.transports.iter().copied() {
+        if *interrupted.borrow() {
+            break;
+        }
+        let held: Vec<&Scenario> = chosen.iter().copied().filter(|s| s.transports.contains(&transport)).collect();
+        if transport == Transport::Http && options.revision < Revision::V2025_03_26 {
+            let reason = format!("revision {} has no Streamable HTTP", options.revision);
+            results.skipped.extend(held.into_iter().map(|scenario| skipped(scenario, transport, &reason)));
+            continue;
+        }
+        let plays: Vec<Play> = held.iter().flat_map(|s| plays_of(s, transport, options, random)).collect();
+        let state = RefCell::new(State { pace: Pace::new(options.patience), silent: 0, given_up: None });
+        let run = Run { clients, options, transport, interrupted: interrupted.clone(), state };
+        for came in crew(options.jobs, plays, |play| run.play(play, &surroundings)).await {
+            match came {
+                Came::Played(played) => results.played.push(*played),
+                Came::Skipped(skipped) => results.skipped.push(skipped),
+                Came::Interrupted => {}
+            }
+        }
+        results.troubles.extend(run.state.into_inner().given_up.and_then(|(_, trouble)| trouble));
+    }
+    results.interrupted = *interrupted.borrow();
+    if results.played.is_empty() && results.skipped.is_empty() && !results.interrupted {
+        results.skipped = ruled_out(scenarios, options);
+    }
+    results
+}
+
+/// Why none of the scenarios that were asked for can be played.
+fn ruled_out(scenarios: &[Scenario], options: &Options) -> Vec<Skipped> {
+    let catalogue = Catalogue::of(options.revision);
+    let Some(transport) = options.transports.first().copied() else { return Vec::new() };
+    let reason = |scenario: &Scenario| {
+        if !scenario.revisions.contains(&options.revision) {
+            format!("it does not hold for revision {}", options.revision)
+        } else if !seats::seats(scenario, catalogue).contains(&Seat::Server) {
+            "it shows nothing of a client, or nothing in it moves one".to_owned()
+        } else {
+            format!("it is not played over {transport}")
+        }
+    };
+    scenarios.iter().map(|scenario| skipped(scenario, transport, &reason(scenario))).collect()
+}
+
+/// All ways to play a scenario.
+fn plays_of(
+    scenario: &Scenario,
+    transport: Transport,
+    options: &Options,
+    random: &mut dyn FnMut() -> u64,
+) -> Vec<Play> {
+    let plan = Arc::new(Plan::new(Arc::new(scenario.clone()), transport));
+    let play = |choices| Play {
+        fresh: fresh::freshen(plan.scenario(), random),
+        plan: Arc::clone(&plan),
+        seat: Seat::Server,
+        revision: options.revision,
+        choices,
+        patience: options.patience,
+        cap: Duration::from_secs(60),
+        most_events: 10_000,
+        again: false,
+    };
+    branches(&plan.choices_of(Party::Server)).into_iter().map(play).collect()
+}
+
+/// What a client is to declare in a play: all there is, but what the file says it must not.
+#[must_use]
+pub fn capabilities(play: &Play) -> Value {
+    let mut capabilities = client::capabilities(play.revision);
+    for need in &play.plan.scenario().needs {
+        if let (Party::Client, Needed::Lack(path)) = (need.party, &need.what) {
+            methods::undeclare(&mut capabilities, path);
+        }
+    }
+    capabilities
+}
+
+/// What came of a play.
+enum Came {
+    Played(Box<Played>),
+    Skipped(Skipped),
+    /// The user wanted no more.
+    Interrupted,
+}
+
+/// The plays over one transport, several of which may be under way.
+struct Run<'a, C> {
+    clients: &'a C,
+    options: &'a Options,
+    transport: Transport,
+    interrupted: watch::Receiver<bool>,
+    state: RefCell<State>,
+}
+
+/// What the plays tell each other.
+struct State {
+    pace: Pace,
+    /// In how many plays the client did not come.
+    silent: usize,
+    /// Why no more is played: for those that are left, and as it is told.
+    given_up: Option<(String, Option<Trouble>)>,
+}
+
+impl<C: Clients> Run<'_, C> {
+    /// Plays, unless the client was given up.
+    async fn play(&self, play: Play, surroundings: &RefCell<&mut dyn FnMut() -> Surroundings>) -> Came {
+        if *self.interrupted.borrow() {
+            return Came::Interrupted;
+        }
+        let scenario = play.plan.scenario();
+        let given_up = self.state.borrow().given_up.as_ref().map(|(reason, _)| reason.clone());
+        if let Some(reason) = given_up {
+            return Came::Skipped(skipped(scenario, self.transport, &reason));
+        }
+        let patience = self.state.borrow().pace.patience();
+        let play = Play { patience, ..play.clone() };
+        match self.one(&play, surroundings).await {
+            Ok(played) => {
+                let mut state = self.state.borrow_mut();
+                state.pace.note(&played.trace);
+                match played.trace.end() {
+                    Some(EndReason::NotApplicable { reason }) if !has_spoken(&played.trace) => {
+                        state.silent += 1;
+                        if state.silent >= MOST_SILENT {
+                            state.given_up.get_or_insert((reason.clone(), None));
+                        }
+                    }
+                    _ => state.silent = 0,
+                }
+                if state.pace.spent() && state.given_up.is_none() {
+                    let what = "it was waited for in vain too long".to_owned();
+                    let reason = format!("the client was given up over {}: {what}", self.transport);
+                    let closed = Closed { what, stderr: None, blame: Blame::Client };
+                    state.given_up = Some((reason, Some(trouble(self.transport, closed))));
+                }
+                Came::Played(Box::new(played))
+            }
+            Err(Unready::NeverCame(how)) => {
+                let reason = format!("the client never connected: {how}");
+                self.state.borrow_mut().given_up.get_or_insert((reason.clone(), None));
+                Came::Skipped(skipped(play.plan.scenario(), self.transport, &reason))
+            }
+            Err(Unready::Closed(closed)) => {
+                let reason = format!("the client could not be tested over {}: {}", self.transport, closed.what);
+                let trouble = trouble(self.transport, closed);
+                self.state.borrow_mut().given_up.get_or_insert((reason.clone(), Some(trouble)));
+                Came::Skipped(skipped(play.plan.scenario(), self.transport, &reason))
+            }
+        }
+    }
+
+    async fn one(
+        &self,
+        play: &Play,
+        surroundings: &RefCell<&mut dyn FnMut() -> Surroundings>,
+    ) -> Result<Played, Unready> {
+        let mut server = {
+            let surroundings = &mut *surroundings.borrow_mut();
+            server_of(play, surroundings(), None)
+        };
+        let Opened { link, to, mut held } = self.clients.open(play).await?;
+        let client = director::Client { mover: self.clients.mover(&mut held), to, capabilities: capabilities(play) };
+        let ended = own::play(play, &mut server, &mut [], link, Some(client), self.interrupted.clone()).await;
+        let well = ended.client_left();
+        let events = ended.leave(async { drop(self.clients.close(held, well).await) }).await;
+        let header = header(play, &self.options.name, "mcp-interop", Map::new());
+        let trace = Trace { header, events };
+        let judgement = judge::judge(&trace);
+        let scenario = play.plan.scenario();
+        let words = &self.options.words;
+        let gap = if words.is_empty() { "" } else { " " };
+        // what follows `--` comes last
+        let which = format!("--scenario '{}' --transport {}", scenario.id, play.plan.transport());
+        let again = match words.strip_prefix("-- ") {
+            Some(_) => format!("client {which} {words}"),
+            None => format!("client{gap}{words} {which}"),
+        };
+        Ok(Played { scenario: scenario.id.clone(), title: scenario.title.clone(), trace, judgement, again })
+    }
+}
+
+/// Did anything at all come of the client?
+fn has_spoken(trace: &Trace) -> bool {
+    use crate::trace::Body;
+    let said = |body: &Body| matches!(body, Body::Message { from: Party::Client, .. } | Body::HttpRequest { .. });
+    trace.events.iter().any(|event| said(&event.body))
+}
