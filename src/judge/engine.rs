@@ -397,9 +397,10 @@ impl Desk<'_> {
                         && (proves.iter().any(|p| p == requirement) || requirement == monitors::base::ANSWERED)
                 });
                 let known = silence.map(|i| findings.remove(i));
-                // of a request that was never answered, what its answer would have shown says less than that it never came;
-                // bytes that nobody can read are no request
-                let overdue = matches!(self.trace.end(), Some(EndReason::Deadline)) && is_answer(plan, step);
+                // of a request that was never answered, what its answer would have shown says less than that it never came,
+                // whether its receiver fell silent or is gone; bytes that nobody can read are no request
+                let silent = matches!(self.trace.end(), Some(EndReason::Deadline)) || gone == Some(*party);
+                let overdue = silent && is_answer(plan, step);
                 let open = |s: &&crate::conversation::Said| {
                     s.from == party.other() && s.is_request() && s.answered_by.is_empty()
                         // one that was refused below JSON-RPC has got what there is
