@@ -87,6 +87,8 @@ impl Offer {
                     let uri = names.text(uri);
                     (!self.resources.contains(&uri)).then(|| format!("the server has no resource {uri}"))
                 }
+                // such a file has no seat in which the server is not ours
+                (Needed::Moved, _) => Some("nobody moves a server that is not ours".to_owned()),
                 (Needed::Session, _) => (transport == Transport::Http && !self.session)
                     .then(|| "the server assigns no session id".to_owned()),
             })

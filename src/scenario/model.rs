@@ -86,6 +86,8 @@ pub enum Needed {
     Resource(Pattern),
     /// The server assigns a session id.
     Session,
+    /// The server does what no server does by itself, and what nobody but us can make it do.
+    Moved,
 }
 
 /// One thing that the application above the client does, or stands ready to do.

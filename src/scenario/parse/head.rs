@@ -59,6 +59,12 @@ pub(super) fn needs(node: &Node, case: &Case, r: &mut Reader) -> Vec<Need> {
             {
                 add(need, n.span);
             }
+            if let Some(n) = offers.take("moved")
+                && let Some(need) =
+                    one_of("`moved`", n, &["by us"], |w| (w == "by us").then_some(Needed::Moved), &mut r.found)
+            {
+                add(need, n.span);
+            }
         }
         offers.finish(&mut r.found, &[]);
         if all.len() == before && !r.found.broken() {
