@@ -33,14 +33,14 @@ const FENCE: &str = "fence";
 /// Plays a scenario with the party that is ours on this end of the link, to the end of its course. `further` are the engines
 /// of the further clients, in the order in which the file names them; `client` is the one that is not ours, where somebody
 /// moves it. `interrupted` turns true when the user wants to stop.
-pub async fn play(
+pub async fn play<'m>(
     play: &Play,
     engine: &mut dyn Engine,
     further: &mut [Box<dyn Engine>],
     mut link: Link,
-    client: Option<Client<'_>>,
+    client: Option<Client<'m>>,
     interrupted: watch::Receiver<bool>,
-) -> Ended {
+) -> Ended<'m> {
     // where the file says when to listen, nothing else does
     if play.plan.listens() {
         link.listens_when_told();
@@ -75,14 +75,13 @@ pub async fn play(
     let reason = stage.run().await;
     let reason = stage.or_not_started(reason);
     let Stage { mut recorder, link, company, over, director, .. } = stage;
-    let client_left = director.is_some_and(|director| director.left().is_some());
     recorder.record(Body::End { reason });
     let left = company.sessions().into_iter().filter(|session| !over.contains(session));
     let sessions = left.map(|session| (session, company.name(session).map(str::to_owned))).collect();
-    Ended { recorder, link, sessions, client_left }
+    Ended { recorder, link, sessions, director }
 }
 
-struct Stage<'a> {
+struct Stage<'a, 'm> {
     play: &'a Play,
     recorder: Recorder,
     company: Company<'a>,
@@ -108,7 +107,7 @@ struct Stage<'a> {
     fence_answered: bool,
     application_done: bool,
     /// Moves the client, where that is not ours.
-    director: Option<Director<'a>>,
+    director: Option<Director<'m>>,
     interrupted: watch::Receiver<bool>,
 }
 
@@ -119,7 +118,7 @@ enum Woken {
     Interrupted,
 }
 
-impl Stage<'_> {
+impl Stage<'_, '_> {
     async fn run(&mut self) -> EndReason {
         if self.ours == Party::Client {
             for doing in &cast::application(self.play).actions {
