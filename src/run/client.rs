@@ -3,22 +3,21 @@
 use super::agenda::{Agenda, Closed, skipped};
 use super::crew::crew;
 use super::pace::Pace;
-use super::pair::{header, server_of};
+use super::pair::{capabilities, header, server_of};
 use super::{Played, Results, Skipped, Trouble};
 use crate::judge;
 use crate::judge::finding::Blame;
 use crate::peer::driver::{Mover, Target};
-use crate::reference::{Surroundings, client};
+use crate::reference::Surroundings;
 use crate::scenario::Scenario;
 use crate::scenario::exchange::Patience;
-use crate::scenario::model::Needed;
 use crate::seat::{Play, director, own};
-use crate::spec::{Revision, methods};
+use crate::spec::Revision;
 use crate::trace::event::EndReason;
 use crate::trace::{Seat, Trace, Transport};
 use crate::transport::Link;
 use crate::wire::Party;
-use serde_json::{Map, Value};
+use serde_json::Map;
 use std::cell::RefCell;
 use std::future::Future;
 use tokio::sync::watch;
@@ -122,18 +121,6 @@ pub async fn client<C: Clients>(
         results.skipped = agenda.ruled_out(scenarios, &options.transports);
     }
     results
-}
-
-/// What a client is to declare in a play: all there is, but what the file says it must not.
-#[must_use]
-pub fn capabilities(play: &Play) -> Value {
-    let mut capabilities = client::capabilities(play.revision);
-    for need in &play.plan.scenario().needs {
-        if let (Party::Client, Needed::Lack(path)) = (need.party, &need.what) {
-            methods::undeclare(&mut capabilities, path);
-        }
-    }
-    capabilities
 }
 
 /// What came of a play.

@@ -63,6 +63,7 @@ pub async fn play<'m>(
         asked: Asked::new(ours),
         over: BTreeSet::new(),
         gone: None,
+        dismisses: false,
         bytes: 0,
         open: BTreeSet::new(),
         fenced: None,
@@ -97,6 +98,8 @@ struct Stage<'a, 'm> {
     /// The sessions that are over.
     over: BTreeSet<SessionKey>,
     gone: Option<EndReason>,
+    /// We are about to end a session ourselves.
+    dismisses: bool,
     /// What came of the other party.
     bytes: usize,
     /// The streams of answers that are open (HTTP).
@@ -375,8 +378,7 @@ impl Stage<'_, '_> {
                 let bytes = Bytes::from(message.to_string());
                 Order::Send(SendOrder { step, breaks, headers, ..SendOrder::new(session, route, bytes) })
             }
-            Parcel::Bytes(bytes) => {
-                let route = Route::Unrelated;
+            Parcel::Bytes { route, bytes } => {
                 Order::Send(SendOrder { step, breaks, headers, ..SendOrder::new(session, route, bytes) })
             }
             Parcel::Delete => Order::Delete { session, headers, step },
@@ -389,9 +391,14 @@ impl Stage<'_, '_> {
                 Order::Drop { session, stream }
             }
             Parcel::CloseStream { request } => Order::CloseStream { session, request },
+            Parcel::Refuse { trip: round_trip, status } => {
+                Order::Refuse { round_trip, status, body: Bytes::new(), headers, step }
+            }
         };
+        self.dismisses = matches!(order, Order::Refuse { .. });
         let events = self.link.order(order);
         self.came_all(events);
+        self.dismisses = false;
     }
 
     fn came_all(&mut self, events: Vec<LinkEvent>) {
@@ -413,7 +420,7 @@ impl Stage<'_, '_> {
                 if let Some(session) = event.session {
                     self.company.closed(now, session);
                     self.over.insert(session);
-                    if self.ours == Party::Server {
+                    if self.ours == Party::Server && !self.dismisses {
                         let how = "it ended the session".to_owned();
                         self.gone.get_or_insert(EndReason::Gone { party: Party::Client, how });
                     }
