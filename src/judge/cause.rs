@@ -5,8 +5,8 @@ use super::evidence::{Evidence, Shown};
 use super::finding::{Blame, Finding, Verdict};
 use crate::scenario::walk::Deviation;
 use crate::spec::catalogue::Level;
-use crate::trace::Body;
-use crate::wire::Party;
+use crate::trace::{Body, Event};
+use crate::wire::{Kind, Party};
 use serde_json::Value;
 
 impl Desk<'_> {
@@ -60,6 +60,11 @@ impl Desk<'_> {
         if answered.is_some_and(|a| self.evidence.iter().filter(given).any(|e| e.event == a.event)) {
             return true;
         }
+        // what we did not say any more to a party that had gone astray before
+        let silent = said.is_some_and(|s| s.from != evidence.party);
+        if silent && self.evidence.iter().filter(given).any(|e| e.level == Level::Must) {
+            return true;
+        }
         let Some(value) = self.shown_at(evidence) else { return false };
         self.evidence.iter().filter(given).any(|e| self.shown_at(e) == Some(value))
     }
@@ -83,6 +88,21 @@ impl Desk<'_> {
             let earlier = at.and_then(|at| self.conversation.said.iter().find(|s| s.event == at));
             earlier.is_some_and(|s| echoed || s.task.is_some() && s.task == said.task)
         })
+    }
+
+    /// The failure of a party because of which the other refused what it said: it goes no further for that.
+    pub(super) fn refused(&self, findings: &[Finding], party: Party) -> Option<usize> {
+        let refuses = |event: u32| {
+            let said = self.conversation.said.iter().find(|s| s.event == event && s.from == party);
+            let answers = said.into_iter().flat_map(|s| &s.answered_by).filter_map(|a| self.conversation.get(*a));
+            let error = answers.into_iter().any(|a| matches!(a.message.kind(), Kind::Error { .. }));
+            let status = |e: &Event| matches!(e.body, Body::HttpResponse { status, .. } if status >= 400);
+            let heads = self.trace.events.iter().filter(|e| status(e));
+            error || heads.into_iter().any(|head| self.same_round_trip(event, head.seq))
+        };
+        findings
+            .iter()
+            .position(|f| f.verdict == Verdict::Fail && f.blame == Blame::from(party) && f.event.is_some_and(refuses))
     }
 
     /// The requirement by which that message, as a whole, should have been something else.

@@ -129,6 +129,9 @@ impl Host {
         if ours == Party::Client && http {
             link.order(Order::Delete { session: SessionKey(0), headers: Vec::new(), step: None });
         }
+        if let Some(deviation) = &mut self.deviation {
+            deviation.tell(&mut link).await;
+        }
         link.order(Order::EndInput);
         link.finish(Duration::from_secs(2)).await;
     }
