@@ -60,9 +60,10 @@ impl Desk<'_> {
         if answered.is_some_and(|a| self.evidence.iter().filter(given).any(|e| e.event == a.event)) {
             return true;
         }
-        // what we did not say any more to a party that had gone astray before
+        // what we did not say to a party that had gone astray
         let silent = said.is_some_and(|s| s.from != evidence.party);
-        if silent && self.evidence.iter().filter(given).any(|e| e.level == Level::Must) {
+        let astray = |e: &Evidence| e.is_broken() && self.tests(e.party) && e.level == Level::Must;
+        if silent && self.evidence.iter().any(astray) {
             return true;
         }
         let Some(value) = self.shown_at(evidence) else { return false };
@@ -93,9 +94,10 @@ impl Desk<'_> {
     /// The failure of a party because of which the other refused what it said: it goes no further for that.
     pub(super) fn refused(&self, findings: &[Finding], party: Party) -> Option<usize> {
         let refuses = |event: u32| {
-            let said = self.conversation.said.iter().find(|s| s.event == event && s.from == party);
-            let answers = said.into_iter().flat_map(|s| &s.answered_by).filter_map(|a| self.conversation.get(*a));
-            let error = answers.into_iter().any(|a| matches!(a.message.kind(), Kind::Error { .. }));
+            let it = self.conversation.said.iter().position(|s| s.event == event && s.from == party);
+            let answers = |s: &crate::conversation::Said| it.is_some() && s.answers.or(s.meant_for) == it;
+            let mut errors = self.conversation.said.iter().filter(|s| matches!(s.message.kind(), Kind::Error { .. }));
+            let error = errors.any(answers);
             let status = |e: &Event| matches!(e.body, Body::HttpResponse { status, .. } if status >= 400);
             let heads = self.trace.events.iter().filter(|e| status(e));
             error || heads.into_iter().any(|head| self.same_round_trip(event, head.seq))
