@@ -1,8 +1,8 @@
 //! A foreign client as a client under test: a driver that is started once and moves one new client after the other, over
 //! sockets and pipes.
 
+use super::agenda::Closed;
 use super::client::{Clients, Opened, Unready};
-use super::server::Closed;
 use super::surroundings;
 use crate::judge::finding::Blame;
 use crate::peer::driver::protocol::VERSION;

@@ -92,6 +92,27 @@ impl<'m> Director<'m> {
         self.left
     }
 
+    /// Was it told to leave, and has not said that it has?
+    pub(super) fn is_leaving(&self) -> bool {
+        self.stage == Stage::Leaving
+    }
+
+    /// Takes what is reported when the play is over: only that the client has left is of interest.
+    pub(super) fn heard(&mut self, report: Report, now: Duration) {
+        match report {
+            Report::Answer { id, .. } => {
+                self.open.retain(|open| open.id != id);
+                if self.open.is_empty() {
+                    self.stage = Stage::Left;
+                    self.left = Some(now);
+                }
+            }
+            // nobody is left to leave
+            Report::Gone(_) | Report::Garbled(_) => self.stage = Stage::Left,
+            Report::Event { .. } => {}
+        }
+    }
+
     /// Orders the next action, if there is one whose time has come.
     pub(super) fn go_on(&mut self, play: &Play, recorder: &mut Recorder) {
         while self.stage == Stage::Acting {
