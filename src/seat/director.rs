@@ -190,7 +190,7 @@ impl<'m> Director<'m> {
     }
 }
 
-/// An application's answers in the words of the protocol.
+/// An application's answers in the words of the protocol; all of them, for a driver refuses what it is told nothing of.
 fn said(answers: &client::Answers) -> Answers {
     let form = |answer: &ToElicitation| match answer {
         ToElicitation::Accept(content) => json!({ "action": "accept", "content": content }),
@@ -199,8 +199,12 @@ fn said(answers: &client::Answers) -> Answers {
         ToElicitation::Cancel => json!({ "action": "cancel" }),
     };
     let after = u64::try_from(answers.after.as_millis()).unwrap_or(u64::MAX);
+    let mut elicitation: Vec<Value> = answers.elicitation.iter().map(form).collect();
+    if elicitation.is_empty() {
+        elicitation.push(form(&ToElicitation::AcceptFilled));
+    }
     Answers {
-        elicitation: answers.elicitation.iter().map(form).collect(),
+        elicitation,
         sampling: Some(answers.sampling.clone()),
         roots: Some(answers.roots.clone()),
         after: (after > 0).then_some(after),
