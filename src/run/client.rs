@@ -13,6 +13,7 @@ use crate::scenario::exchange::Patience;
 use crate::scenario::model::Needed;
 use crate::scenario::plan::Plan;
 use crate::scenario::{Scenario, fresh, seats};
+use crate::seat::leave::Parting;
 use crate::seat::{Play, director, own};
 use crate::spec::catalogue::Catalogue;
 use crate::spec::{Revision, methods};
@@ -27,7 +28,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
 
-/// After so many plays in which the client did not come it is given up.
+/// After so many plays in which the client did not come, or its driver was at fault, it is given up.
 const MOST_SILENT: usize = 3;
 
 /// Our end for one play, and the client that is to come to it.
@@ -51,8 +52,8 @@ pub trait Clients {
     fn open(&self, play: &Play) -> impl Future<Output = Result<Opened<Self::Held>, Unready>>;
     /// The way to it.
     fn mover<'h>(&self, held: &'h mut Self::Held) -> &'h mut Mover;
-    /// The play is over. `well`: the client has left as it was told. Gives what it wrote on its standard error.
-    fn close(&self, held: Self::Held, well: bool) -> impl Future<Output = Option<String>>;
+    /// The play is over, and this is how the client stands. Gives what it wrote on its standard error.
+    fn close(&self, held: Self::Held, parting: Parting) -> impl Future<Output = Option<String>>;
 }
 
 /// Why there is no client.
@@ -118,7 +119,7 @@ pub async fn client<C: Clients>(
             continue;
         }
         let plays: Vec<Play> = held.iter().flat_map(|s| plays_of(s, transport, options, random)).collect();
-        let state = RefCell::new(State { pace: Pace::new(options.patience), silent: 0, given_up: None });
+        let state = RefCell::new(State { pace: Pace::of(Party::Client, options.patience), silent: 0, given_up: None });
         let run = Run { clients, options, transport, interrupted: interrupted.clone(), state };
         for came in crew(options.jobs, plays, |play| run.play(play, &surroundings)).await {
             match came {
@@ -206,7 +207,7 @@ struct Run<'a, C> {
 /// What the plays tell each other.
 struct State {
     pace: Pace,
-    /// In how many plays the client did not come.
+    /// In how many plays one after the other the client did not come, or its driver was at fault.
     silent: usize,
     /// Why no more is played: for those that are left, and as it is told.
     given_up: Option<(String, Option<Trouble>)>,
@@ -223,10 +224,12 @@ impl<C: Clients> Run<'_, C> {
         if let Some(reason) = given_up {
             return Came::Skipped(skipped(scenario, self.transport, &reason));
         }
-        let patience = self.state.borrow().pace.patience();
+        let mut patience = self.state.borrow().pace.patience();
+        // its driver has come up already, and said hello
+        patience.start = patience.step;
         let play = Play { patience, ..play.clone() };
         match self.one(&play, surroundings).await {
-            Ok(played) => {
+            Ok((played, parting)) => {
                 let mut state = self.state.borrow_mut();
                 state.pace.note(&played.trace);
                 match played.trace.end() {
@@ -234,6 +237,17 @@ impl<C: Clients> Run<'_, C> {
                         state.silent += 1;
                         if state.silent >= MOST_SILENT {
                             state.given_up.get_or_insert((reason.clone(), None));
+                        }
+                    }
+                    // only a driver that is at fault ends a play like this
+                    Some(EndReason::NotStarted { how }) => {
+                        state.silent += 1;
+                        if state.silent >= MOST_SILENT || parting == Parting::Hung {
+                            let what = format!("it was given up: {how}");
+                            let reason = format!("the client could not be tested over {}: {how}", self.transport);
+                            let closed = Closed { what, stderr: None, blame: Blame::Environment };
+                            let trouble = trouble(self.transport, closed);
+                            state.given_up.get_or_insert((reason, Some(trouble)));
                         }
                     }
                     _ => state.silent = 0,
@@ -264,7 +278,7 @@ impl<C: Clients> Run<'_, C> {
         &self,
         play: &Play,
         surroundings: &RefCell<&mut dyn FnMut() -> Surroundings>,
-    ) -> Result<Played, Unready> {
+    ) -> Result<(Played, Parting), Unready> {
         let mut server = {
             let surroundings = &mut *surroundings.borrow_mut();
             server_of(play, surroundings(), None)
@@ -272,8 +286,8 @@ impl<C: Clients> Run<'_, C> {
         let Opened { link, to, mut held } = self.clients.open(play).await?;
         let client = director::Client { mover: self.clients.mover(&mut held), to, capabilities: capabilities(play) };
         let ended = own::play(play, &mut server, &mut [], link, Some(client), self.interrupted.clone()).await;
-        let well = ended.client_left();
-        let events = ended.leave(async { drop(self.clients.close(held, well).await) }).await;
+        let parting = ended.parting();
+        let events = ended.leave(async { drop(self.clients.close(held, parting).await) }).await;
         let header = header(play, &self.options.name, "mcp-interop", Map::new());
         let trace = Trace { header, events };
         let judgement = judge::judge(&trace);
@@ -286,7 +300,8 @@ impl<C: Clients> Run<'_, C> {
             Some(_) => format!("client {which} {words}"),
             None => format!("client{gap}{words} {which}"),
         };
-        Ok(Played { scenario: scenario.id.clone(), title: scenario.title.clone(), trace, judgement, again })
+        let (scenario, title) = (scenario.id.clone(), scenario.title.clone());
+        Ok((Played { scenario, title, trace, judgement, again }, parting))
     }
 }
 

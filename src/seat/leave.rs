@@ -23,8 +23,21 @@ pub struct Ended {
     pub(super) link: Link,
     /// The sessions that are not over, each with the client it is of (`None`: the first).
     pub(super) sessions: Vec<(SessionKey, Option<String>)>,
-    /// Somebody moves the client, and it has left as it was told.
-    pub(super) client_left: bool,
+    /// How a client that somebody moves stands.
+    pub(super) parting: Parting,
+}
+
+/// How a client that somebody moves, and its driver, stand when a play is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Parting {
+    /// It has left as it was told.
+    Left,
+    /// It was told to leave under that number, and has not said that it has.
+    Leaving(u64),
+    /// It is still there.
+    Stays,
+    /// Its driver answers nothing any more.
+    Hung,
 }
 
 impl Ended {
@@ -34,10 +47,10 @@ impl Ended {
         self.recorder.ended_with() == Some(&EndReason::Finished)
     }
 
-    /// Has a client that somebody moves left as it was told?
+    /// How a client that somebody moves stands.
     #[must_use]
-    pub fn client_left(&self) -> bool {
-        self.client_left
+    pub fn parting(&self) -> Parting {
+        self.parting
     }
 
     /// Leaves, and gives the events. `stop` ends the other party's program where there is one; it begins when the sessions and

@@ -5,7 +5,7 @@ use super::asked::Asked;
 use super::company::Company;
 use super::director::{Client, Director};
 use super::gate::{Gate, Noted};
-use super::leave::Ended;
+use super::leave::{Ended, Parting};
 use super::{Play, Recorder, cast};
 use crate::peer::driver::Report;
 use crate::reference::{Effect, Engine, Proposal, Route, SessionKey};
@@ -73,13 +73,17 @@ pub async fn play(
         interrupted,
     };
     let reason = stage.run().await;
+    let reason = match &mut stage.director {
+        Some(director) => director.conclude(reason).await,
+        None => reason,
+    };
     let reason = stage.or_not_started(reason);
     let Stage { mut recorder, link, company, over, director, .. } = stage;
-    let client_left = director.is_some_and(|director| director.left().is_some());
+    let parting = director.map_or(Parting::Stays, |director| director.parting());
     recorder.record(Body::End { reason });
     let left = company.sessions().into_iter().filter(|session| !over.contains(session));
     let sessions = left.map(|session| (session, company.name(session).map(str::to_owned))).collect();
-    Ended { recorder, link, sessions, client_left }
+    Ended { recorder, link, sessions, parting }
 }
 
 struct Stage<'a> {
@@ -144,7 +148,8 @@ impl Stage<'_> {
             }
             if let Some(reason) = self.gone.take() {
                 // a client leaves when it has got what it wanted; a server stays
-                let may_leave = self.ours == Party::Server && self.recorder.exchange().finished();
+                let leaves = !matches!(reason, EndReason::NotStarted { .. });
+                let may_leave = self.ours == Party::Server && leaves && self.recorder.exchange().finished();
                 return if may_leave { EndReason::Finished } else { reason };
             }
             if let Some(director) = &mut self.director {
