@@ -48,6 +48,7 @@ const NO_OCCASION: &[(&str, &str)] = &[
     ("cancels-what-has-ended", "no scenario cancels what has ended"),
     ("an-expired-task-with-another-error", "no scenario asks twice for what is not there"),
     ("invalid-parameters-with-another-code", "no scenario calls a tool with parameters that are none"),
+    ("a-task-that-never-shows-work", "no scenario polls a task twice that still works"),
     ("stays-in-input-required", "no tool of the embedded server still works after its answer"),
 ];
 

@@ -2,7 +2,7 @@
 
 use super::explain::TransportName;
 use super::output::{self, Expectations, Output};
-use super::selection::{Selection, revision};
+use super::selection::{Selection, playable, revision};
 use super::{interrupt, screen};
 use crate::peer::config::EMBEDDED;
 use crate::peer::process::Command;
@@ -14,7 +14,7 @@ use crate::run::embedded_client::EmbeddedClient;
 use crate::run::{Results, surroundings};
 use crate::scenario::Scenario;
 use crate::scenario::exchange::Patience;
-use crate::spec::{Era, Revision};
+use crate::spec::Revision;
 use crate::trace::Transport;
 use clap::Args;
 use std::path::PathBuf;
@@ -61,11 +61,7 @@ struct Target {
 }
 
 pub(super) fn run(arguments: Arguments) -> Result<u8, String> {
-    if arguments.revision.era() == Era::Modern {
-        let played: Vec<&str> = Revision::ALL.iter().filter(|r| r.era() == Era::Legacy).map(|r| r.as_str()).collect();
-        let revision = arguments.revision;
-        return Err(format!("{revision} cannot be played yet; choose one of {}", played.join(", ")));
-    }
+    playable(arguments.revision)?;
     let scenarios = arguments.selection.load()?;
     let Target { driver, expectations, mut options } = target(&arguments, &scenarios)?;
     if let Some(wanted) = arguments.transport.map(TransportName::transport) {
@@ -94,7 +90,7 @@ fn target(arguments: &Arguments, scenarios: &Vec<Scenario>) -> Result<Target, St
         jobs: arguments.jobs.map_or_else(cores, usize::from),
     };
     let (mut driver, mut expectations) = (None, None);
-    let mut chosen = choices(arguments);
+    let mut chosen = arguments.selection.words(arguments.revision, arguments.config.as_deref());
     if !arguments.command.is_empty() {
         options.name = words::join(&arguments.command);
         chosen.push("--".to_owned());
@@ -118,20 +114,6 @@ fn target(arguments: &Arguments, scenarios: &Vec<Scenario>) -> Result<Target, St
     }
     options.words = words::join(&chosen);
     Ok(Target { driver, expectations, options })
-}
-
-/// The words that choose what else was chosen, to play a scenario again.
-fn choices(arguments: &Arguments) -> Vec<String> {
-    let mut words = Vec::new();
-    if arguments.revision != Revision::DEFAULT {
-        words.extend(["--revision".to_owned(), arguments.revision.to_string()]);
-    }
-    for (option, path) in [("--config", &arguments.config), ("--scenarios", &arguments.selection.folder)] {
-        if let Some(path) = path {
-            words.extend([option.to_owned(), path.display().to_string()]);
-        }
-    }
-    words
 }
 
 fn play(driver: Option<Command>, scenarios: &[Scenario], options: &Options) -> Result<Results, String> {

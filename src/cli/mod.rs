@@ -44,7 +44,7 @@ enum Command {
     /// Offer the embedded server over stdio or HTTP
     Serve(Box<serve::Arguments>),
     /// Be a driver: move the embedded client as standard input says
-    Drive(drive::Arguments),
+    Drive(Box<drive::Arguments>),
     /// Test a driver itself
     Driver(driver::Arguments),
     /// Carry standard input and output to a harness that waits for them; started by a client under test

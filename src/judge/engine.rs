@@ -397,11 +397,14 @@ impl Desk<'_> {
                         && (proves.iter().any(|p| p == requirement) || requirement == monitors::base::ANSWERED)
                 });
                 let known = silence.map(|i| findings.remove(i));
-                // of a request that was never answered, what its answer would have shown says less than that it never came;
-                // bytes that nobody can read are no request
-                let overdue = matches!(self.trace.end(), Some(EndReason::Deadline)) && is_answer(plan, step);
+                // of a request that was never answered, what its answer would have shown says less than that it never came,
+                // whether its receiver fell silent or is gone; bytes that nobody can read are no request
+                let silent = matches!(self.trace.end(), Some(EndReason::Deadline)) || gone == Some(*party);
+                let overdue = silent && is_answer(plan, step);
                 let open = |s: &&crate::conversation::Said| {
                     s.from == party.other() && s.is_request() && s.answered_by.is_empty()
+                        // one that was refused below JSON-RPC has got what there is
+                        && self.conversation.status_of(s).is_none_or(|status| status < 400)
                 };
                 let asked = self.conversation.said.iter().rev().find(open).map(|s| s.event).filter(|_| overdue);
                 let answered = asked.map(|_| monitors::base::ANSWERED.to_owned());

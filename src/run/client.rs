@@ -1,31 +1,25 @@
 //! The server's seat against one client: every scenario that a client can be moved through, on every transport.
 
+use super::agenda::{Agenda, Closed, skipped};
 use super::crew::crew;
 use super::pace::Pace;
-use super::pair::{header, server_of};
-use super::server::{Closed, branches, skipped, trouble};
+use super::pair::{capabilities, header, server_of};
 use super::{Played, Results, Skipped, Trouble};
 use crate::judge;
 use crate::judge::finding::Blame;
 use crate::peer::driver::{Mover, Target};
-use crate::reference::{Surroundings, client};
+use crate::reference::Surroundings;
+use crate::scenario::Scenario;
 use crate::scenario::exchange::Patience;
-use crate::scenario::model::Needed;
-use crate::scenario::plan::Plan;
-use crate::scenario::{Scenario, fresh, seats};
-use crate::seat::leave::Parting;
 use crate::seat::{Play, director, own};
-use crate::spec::catalogue::Catalogue;
-use crate::spec::{Revision, methods};
+use crate::spec::Revision;
 use crate::trace::event::EndReason;
 use crate::trace::{Seat, Trace, Transport};
 use crate::transport::Link;
 use crate::wire::Party;
-use serde_json::{Map, Value};
+use serde_json::Map;
 use std::cell::RefCell;
 use std::future::Future;
-use std::sync::Arc;
-use std::time::Duration;
 use tokio::sync::watch;
 
 /// After so many plays in which the client did not come, or its driver was at fault, it is given up.
@@ -52,8 +46,8 @@ pub trait Clients {
     fn open(&self, play: &Play) -> impl Future<Output = Result<Opened<Self::Held>, Unready>>;
     /// The way to it.
     fn mover<'h>(&self, held: &'h mut Self::Held) -> &'h mut Mover;
-    /// The play is over, and this is how the client stands. Gives what it wrote on its standard error.
-    fn close(&self, held: Self::Held, parting: Parting) -> impl Future<Output = Option<String>>;
+    /// The play is over. `well`: the client has left as it was told. Gives what it wrote on its standard error.
+    fn close(&self, held: Self::Held, well: bool) -> impl Future<Output = Option<String>>;
 }
 
 /// Why there is no client.
@@ -102,23 +96,15 @@ pub async fn client<C: Clients>(
         unkept: Vec::new(),
         interrupted: false,
     };
-    let catalogue = Catalogue::of(options.revision);
-    let chosen: Vec<&Scenario> = scenarios
-        .iter()
-        .filter(|s| s.revisions.contains(&options.revision) && seats::seats(s, catalogue).contains(&Seat::Server))
-        .collect();
+    let agenda = Agenda { seat: Seat::Server, revision: options.revision, patience: options.patience };
+    let chosen = agenda.chosen(scenarios);
     let surroundings = RefCell::new(surroundings);
     for transport in options.transports.iter().copied() {
         if *interrupted.borrow() {
             break;
         }
-        let held: Vec<&Scenario> = chosen.iter().copied().filter(|s| s.transports.contains(&transport)).collect();
-        if transport == Transport::Http && options.revision < Revision::V2025_03_26 {
-            let reason = format!("revision {} has no Streamable HTTP", options.revision);
-            results.skipped.extend(held.into_iter().map(|scenario| skipped(scenario, transport, &reason)));
-            continue;
-        }
-        let plays: Vec<Play> = held.iter().flat_map(|s| plays_of(s, transport, options, random)).collect();
+        let Some(held) = agenda.over(&chosen, transport, &mut results.skipped) else { continue };
+        let plays = held.into_iter().flat_map(|s| agenda.plays(s.clone(), transport, random)).collect::<Vec<Play>>();
         let state = RefCell::new(State { pace: Pace::of(Party::Client, options.patience), silent: 0, given_up: None });
         let run = Run { clients, options, transport, interrupted: interrupted.clone(), state };
         for came in crew(options.jobs, plays, |play| run.play(play, &surroundings)).await {
@@ -132,59 +118,9 @@ pub async fn client<C: Clients>(
     }
     results.interrupted = *interrupted.borrow();
     if results.played.is_empty() && results.skipped.is_empty() && !results.interrupted {
-        results.skipped = ruled_out(scenarios, options);
+        results.skipped = agenda.ruled_out(scenarios, &options.transports);
     }
     results
-}
-
-/// Why none of the scenarios that were asked for can be played.
-fn ruled_out(scenarios: &[Scenario], options: &Options) -> Vec<Skipped> {
-    let catalogue = Catalogue::of(options.revision);
-    let Some(transport) = options.transports.first().copied() else { return Vec::new() };
-    let reason = |scenario: &Scenario| {
-        if !scenario.revisions.contains(&options.revision) {
-            format!("it does not hold for revision {}", options.revision)
-        } else if !seats::seats(scenario, catalogue).contains(&Seat::Server) {
-            "it shows nothing of a client, or nothing in it moves one".to_owned()
-        } else {
-            format!("it is not played over {transport}")
-        }
-    };
-    scenarios.iter().map(|scenario| skipped(scenario, transport, &reason(scenario))).collect()
-}
-
-/// All ways to play a scenario.
-fn plays_of(
-    scenario: &Scenario,
-    transport: Transport,
-    options: &Options,
-    random: &mut dyn FnMut() -> u64,
-) -> Vec<Play> {
-    let plan = Arc::new(Plan::new(Arc::new(scenario.clone()), transport));
-    let play = |choices| Play {
-        fresh: fresh::freshen(plan.scenario(), random),
-        plan: Arc::clone(&plan),
-        seat: Seat::Server,
-        revision: options.revision,
-        choices,
-        patience: options.patience,
-        cap: Duration::from_secs(60),
-        most_events: 10_000,
-        again: false,
-    };
-    branches(&plan.choices_of(Party::Server)).into_iter().map(play).collect()
-}
-
-/// What a client is to declare in a play: all there is, but what the file says it must not.
-#[must_use]
-pub fn capabilities(play: &Play) -> Value {
-    let mut capabilities = client::capabilities(play.revision);
-    for need in &play.plan.scenario().needs {
-        if let (Party::Client, Needed::Lack(path)) = (need.party, &need.what) {
-            methods::undeclare(&mut capabilities, path);
-        }
-    }
-    capabilities
 }
 
 /// What came of a play.
@@ -229,7 +165,7 @@ impl<C: Clients> Run<'_, C> {
         patience.start = patience.step;
         let play = Play { patience, ..play.clone() };
         match self.one(&play, surroundings).await {
-            Ok((played, parting)) => {
+            Ok((played, hangs)) => {
                 let mut state = self.state.borrow_mut();
                 state.pace.note(&played.trace);
                 match played.trace.end() {
@@ -242,12 +178,11 @@ impl<C: Clients> Run<'_, C> {
                     // only a driver that is at fault ends a play like this
                     Some(EndReason::NotStarted { how }) => {
                         state.silent += 1;
-                        if state.silent >= MOST_SILENT || parting == Parting::Hung {
+                        if state.silent >= MOST_SILENT || hangs {
                             let what = format!("it was given up: {how}");
                             let reason = format!("the client could not be tested over {}: {how}", self.transport);
                             let closed = Closed { what, stderr: None, blame: Blame::Environment };
-                            let trouble = trouble(self.transport, closed);
-                            state.given_up.get_or_insert((reason, Some(trouble)));
+                            state.given_up.get_or_insert((reason, Some(closed.trouble(self.transport))));
                         }
                     }
                     _ => state.silent = 0,
@@ -256,7 +191,7 @@ impl<C: Clients> Run<'_, C> {
                     let what = "it was waited for in vain too long".to_owned();
                     let reason = format!("the client was given up over {}: {what}", self.transport);
                     let closed = Closed { what, stderr: None, blame: Blame::Client };
-                    state.given_up = Some((reason, Some(trouble(self.transport, closed))));
+                    state.given_up = Some((reason, Some(closed.trouble(self.transport))));
                 }
                 Came::Played(Box::new(played))
             }
@@ -267,18 +202,19 @@ impl<C: Clients> Run<'_, C> {
             }
             Err(Unready::Closed(closed)) => {
                 let reason = format!("the client could not be tested over {}: {}", self.transport, closed.what);
-                let trouble = trouble(self.transport, closed);
+                let trouble = closed.trouble(self.transport);
                 self.state.borrow_mut().given_up.get_or_insert((reason.clone(), Some(trouble)));
                 Came::Skipped(skipped(play.plan.scenario(), self.transport, &reason))
             }
         }
     }
 
+    /// Plays; says too whether the driver answers nothing any more.
     async fn one(
         &self,
         play: &Play,
         surroundings: &RefCell<&mut dyn FnMut() -> Surroundings>,
-    ) -> Result<(Played, Parting), Unready> {
+    ) -> Result<(Played, bool), Unready> {
         let mut server = {
             let surroundings = &mut *surroundings.borrow_mut();
             server_of(play, surroundings(), None)
@@ -286,8 +222,9 @@ impl<C: Clients> Run<'_, C> {
         let Opened { link, to, mut held } = self.clients.open(play).await?;
         let client = director::Client { mover: self.clients.mover(&mut held), to, capabilities: capabilities(play) };
         let ended = own::play(play, &mut server, &mut [], link, Some(client), self.interrupted.clone()).await;
-        let parting = ended.parting();
-        let events = ended.leave(async { drop(self.clients.close(held, parting).await) }).await;
+        let hangs = ended.driver_hangs();
+        let (ended, well) = ended.client_left().await;
+        let events = ended.leave(async { drop(self.clients.close(held, well).await) }).await;
         let header = header(play, &self.options.name, "mcp-interop", Map::new());
         let trace = Trace { header, events };
         let judgement = judge::judge(&trace);
@@ -301,7 +238,7 @@ impl<C: Clients> Run<'_, C> {
             None => format!("client{gap}{words} {which}"),
         };
         let (scenario, title) = (scenario.id.clone(), scenario.title.clone());
-        Ok((Played { scenario, title, trace, judgement, again }, parting))
+        Ok((Played { scenario, title, trace, judgement, again }, hangs))
     }
 }
 

@@ -1,8 +1,8 @@
 //! A foreign client as a client under test: a driver that is started once and moves one new client after the other, over
 //! sockets and pipes.
 
+use super::agenda::Closed;
 use super::client::{Clients, Opened, Unready};
-use super::server::Closed;
 use super::surroundings;
 use crate::judge::finding::Blame;
 use crate::peer::driver::protocol::VERSION;
@@ -10,7 +10,6 @@ use crate::peer::driver::{Action, Answer, DriverProcess, Mover, Report, Target};
 use crate::peer::process::{Command, Ladder};
 use crate::reference::SessionKey;
 use crate::seat::Play;
-use crate::seat::leave::Parting;
 use crate::trace::Transport;
 use crate::transport::attach::{Kept, Place};
 use crate::transport::http_server::{HttpServer, ServerHabits};
@@ -25,9 +24,6 @@ use std::time::Duration;
 
 /// How long a driver may take to say hello.
 const START: Duration = Duration::from_secs(15);
-
-/// How long a client may take to leave when its server has seen it go; SDKs give a program that does not end two seconds.
-const FAREWELL: Duration = Duration::from_secs(3);
 
 /// Why a program cannot be used as a driver.
 #[derive(Debug)]
@@ -90,18 +86,6 @@ pub(super) async fn meeting(transport: Transport, program: &Path) -> std::io::Re
             Meeting { link: Link::Stdio(link), to: Target::Command(words.to_vec()), place: Some(kept) }
         }
     })
-}
-
-/// Waits until a driver says that its client has left.
-async fn farewell(driver: &mut DriverProcess, close: u64) -> bool {
-    let until = tokio::time::Instant::now() + FAREWELL;
-    loop {
-        match tokio::time::timeout_at(until, driver.mover.reports.recv()).await {
-            Ok(Some(Report::Answer { id, answer })) if id == close => return matches!(answer, Answer::Result(_)),
-            Ok(Some(Report::Event { .. })) => {}
-            _ => return false,
-        }
-    }
 }
 
 /// Starts drivers, and keeps those that have nothing to do.
@@ -190,13 +174,8 @@ impl Clients for Drivers {
         &mut held.driver.mover
     }
 
-    async fn close(&self, held: Held, parting: Parting) -> Option<String> {
-        let Held { mut driver, .. } = held;
-        let well = match parting {
-            Parting::Left => true,
-            Parting::Leaving(close) => farewell(&mut driver, close).await,
-            Parting::Stays | Parting::Hung => false,
-        };
+    async fn close(&self, held: Held, well: bool) -> Option<String> {
+        let Held { driver, .. } = held;
         driver.process().hush();
         let stderr = driver.process().stderr();
         if well && driver.process().exit().is_none() {

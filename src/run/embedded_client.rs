@@ -7,7 +7,6 @@ use crate::fault::Fault;
 use crate::peer::driver::{Mover, Target};
 use crate::reference::Surroundings;
 use crate::seat::Play;
-use crate::seat::leave::Parting;
 use crate::trace::Seat;
 use crate::wire::http::ServerPolicy;
 use tokio::sync::watch;
@@ -42,7 +41,7 @@ impl Clients for EmbeddedClient {
         &mut driven.mover
     }
 
-    async fn close(&self, (stop, driven): Self::Held, _: Parting) -> Option<String> {
+    async fn close(&self, (stop, driven): Self::Held, _: bool) -> Option<String> {
         super::pair::finish(stop, driven.task).await;
         None
     }

@@ -1,5 +1,6 @@
 //! Selection and scheduling: which scenarios are played against whom, and what came of all of them.
 
+pub mod agenda;
 pub mod baseline;
 pub mod client;
 pub mod crew;

@@ -1,6 +1,5 @@
 //! Moves the client of a play that is not ours: tells its application one thing after the other, and hears what it got.
 
-use super::leave::Parting;
 use super::{Play, Recorder, cast};
 use crate::peer::driver::protocol::{Answers, Listed, VERSION};
 use crate::peer::driver::{Action, Answer, Mover, Report, Target};
@@ -65,6 +64,8 @@ pub(super) struct Director<'m> {
     /// Since when it has left.
     left: Option<Duration>,
     gone: bool,
+    /// Since when it was told to leave.
+    leaving: Option<Duration>,
     /// How many events it has told.
     told: usize,
     /// It answers nothing any more.
@@ -88,7 +89,7 @@ impl<'m> Director<'m> {
         let open = vec![Open { id: mover.order(Some(&name), connect), words, step: None, sees: None }];
         let acts = !todo.is_empty();
         let stage = Stage::Connecting;
-        Director { mover, name, todo, acts, stage, open, left: None, gone: false, told: 0, hung: false }
+        Director { mover, name, todo, acts, stage, open, left: None, gone: false, leaving: None, told: 0, hung: false }
     }
 
     /// Waits for the next report; for ever when there can be none. Cancel safe.
@@ -106,6 +107,27 @@ impl<'m> Director<'m> {
     /// Since when the client has left.
     pub(super) fn left(&self) -> Option<Duration> {
         self.left
+    }
+
+    /// Was it told to leave, and has not said that it has?
+    pub(super) fn is_leaving(&self) -> bool {
+        self.stage == Stage::Leaving
+    }
+
+    /// Takes what is reported when the play is over: only that the client has left is of interest.
+    pub(super) fn heard(&mut self, report: Report, now: Duration) {
+        match report {
+            Report::Answer { id, .. } => {
+                self.open.retain(|open| open.id != id);
+                if self.open.is_empty() {
+                    self.stage = Stage::Left;
+                    self.left = Some(now);
+                }
+            }
+            // nobody is left to leave
+            Report::Gone(_) | Report::Garbled(_) => self.stage = Stage::Left,
+            Report::Event { .. } => {}
+        }
     }
 
     /// Orders the next action, if there is one whose time has come.
@@ -146,13 +168,18 @@ impl<'m> Director<'m> {
         let words = Action::Close.words();
         recorder.record(Body::Action { label: String::new(), what: words.clone() });
         self.stage = Stage::Leaving;
+        self.leaving = Some(recorder.now());
         self.open.push(Open { id: self.mover.order(Some(&self.name), Action::Close), words, step: None, sees: None });
     }
 
     /// Why the play ends, when it ends for that reason as far as the wire shows. What a driver owes an answer to may hang in
     /// its client, or the driver hangs itself: then it says hello no more either.
-    pub(super) async fn conclude(&mut self, reason: EndReason) -> EndReason {
+    pub(super) async fn conclude(&mut self, reason: EndReason, now: Duration, patience: Duration) -> EndReason {
         let Some(owed) = self.open.first().map(|open| open.words.clone()) else { return reason };
+        if self.leaving.is_some_and(|since| now >= since + patience) {
+            let waited = patience.as_secs();
+            return defect(format!("it did not answer `close` within {waited} s, and its client is still connected"));
+        }
         if !matches!(reason, EndReason::Finished | EndReason::Deadline) || self.gone || self.stage == Stage::Leaving {
             return reason;
         }
@@ -173,14 +200,9 @@ impl<'m> Director<'m> {
         }
     }
 
-    /// How the client and its driver stand when the play is over.
-    pub(super) fn parting(&self) -> Parting {
-        match (self.stage, self.open.first()) {
-            _ if self.hung => Parting::Hung,
-            (Stage::Left, _) if self.left.is_some() => Parting::Left,
-            (Stage::Leaving, Some(open)) if !self.gone => Parting::Leaving(open.id),
-            _ => Parting::Stays,
-        }
+    /// Does it answer nothing any more?
+    pub(super) fn hangs(&self) -> bool {
+        self.hung
     }
 
     /// Takes what was reported; says why the play ends if it ends with that.

@@ -32,13 +32,18 @@ pub struct Host {
     pub record: Option<mpsc::UnboundedSender<Body>>,
     /// What goes out later.
     later: Vec<(Duration, Order)>,
+    /// How often it has begun a session anew.
+    renewed: usize,
 }
+
+/// A client begins no more sessions anew than these: a server may forget each of them at once.
+const MOST_RENEWALS: usize = 4;
 
 impl Host {
     /// An engine that is let be.
     #[must_use]
     pub fn honest(engine: Box<dyn Engine>) -> Host {
-        Host { engine, deviation: None, told: None, heard: None, record: None, later: Vec::new() }
+        Host { engine, deviation: None, told: None, heard: None, record: None, later: Vec::new(), renewed: 0 }
     }
 
     /// Runs until the other party is gone, the client is done, or `stop` turns true.
@@ -155,6 +160,12 @@ impl Host {
                     self.engine.closed(now, session);
                     if let Some(deviation) = &mut self.deviation {
                         deviation.closed(session);
+                    }
+                    // a client begins anew with a server that has forgotten it
+                    if ours == Party::Client && self.renewed < MOST_RENEWALS {
+                        self.renewed += 1;
+                        *gate = Gate::new(ours, true);
+                        self.engine.opened(now, session);
                     }
                 }
                 return Vec::new();

@@ -5,7 +5,7 @@ use super::asked::Asked;
 use super::company::Company;
 use super::director::{Client, Director};
 use super::gate::{Gate, Noted};
-use super::leave::{Ended, Parting};
+use super::leave::Ended;
 use super::{Play, Recorder, cast};
 use crate::peer::driver::Report;
 use crate::reference::{Effect, Engine, Proposal, Route, SessionKey};
@@ -33,14 +33,14 @@ const FENCE: &str = "fence";
 /// Plays a scenario with the party that is ours on this end of the link, to the end of its course. `further` are the engines
 /// of the further clients, in the order in which the file names them; `client` is the one that is not ours, where somebody
 /// moves it. `interrupted` turns true when the user wants to stop.
-pub async fn play(
+pub async fn play<'m>(
     play: &Play,
     engine: &mut dyn Engine,
     further: &mut [Box<dyn Engine>],
     mut link: Link,
-    client: Option<Client<'_>>,
+    client: Option<Client<'m>>,
     interrupted: watch::Receiver<bool>,
-) -> Ended {
+) -> Ended<'m> {
     // where the file says when to listen, nothing else does
     if play.plan.listens() {
         link.listens_when_told();
@@ -63,6 +63,7 @@ pub async fn play(
         asked: Asked::new(ours),
         over: BTreeSet::new(),
         gone: None,
+        dismisses: false,
         bytes: 0,
         open: BTreeSet::new(),
         fenced: None,
@@ -74,19 +75,18 @@ pub async fn play(
     };
     let reason = stage.run().await;
     let reason = match &mut stage.director {
-        Some(director) => director.conclude(reason).await,
+        Some(director) => director.conclude(reason, stage.recorder.now(), play.patience.step).await,
         None => reason,
     };
     let reason = stage.or_not_started(reason);
     let Stage { mut recorder, link, company, over, director, .. } = stage;
-    let parting = director.map_or(Parting::Stays, |director| director.parting());
     recorder.record(Body::End { reason });
     let left = company.sessions().into_iter().filter(|session| !over.contains(session));
     let sessions = left.map(|session| (session, company.name(session).map(str::to_owned))).collect();
-    Ended { recorder, link, sessions, parting }
+    Ended { recorder, link, sessions, director }
 }
 
-struct Stage<'a> {
+struct Stage<'a, 'm> {
     play: &'a Play,
     recorder: Recorder,
     company: Company<'a>,
@@ -102,6 +102,8 @@ struct Stage<'a> {
     /// The sessions that are over.
     over: BTreeSet<SessionKey>,
     gone: Option<EndReason>,
+    /// We are about to end a session ourselves.
+    dismisses: bool,
     /// What came of the other party.
     bytes: usize,
     /// The streams of answers that are open (HTTP).
@@ -112,7 +114,7 @@ struct Stage<'a> {
     fence_answered: bool,
     application_done: bool,
     /// Moves the client, where that is not ours.
-    director: Option<Director<'a>>,
+    director: Option<Director<'m>>,
     interrupted: watch::Receiver<bool>,
 }
 
@@ -123,7 +125,7 @@ enum Woken {
     Interrupted,
 }
 
-impl Stage<'_> {
+impl Stage<'_, '_> {
     async fn run(&mut self) -> EndReason {
         if self.ours == Party::Client {
             for doing in &cast::application(self.play).actions {
@@ -381,8 +383,7 @@ impl Stage<'_> {
                 let bytes = Bytes::from(message.to_string());
                 Order::Send(SendOrder { step, breaks, headers, ..SendOrder::new(session, route, bytes) })
             }
-            Parcel::Bytes(bytes) => {
-                let route = Route::Unrelated;
+            Parcel::Bytes { route, bytes } => {
                 Order::Send(SendOrder { step, breaks, headers, ..SendOrder::new(session, route, bytes) })
             }
             Parcel::Delete => Order::Delete { session, headers, step },
@@ -395,9 +396,14 @@ impl Stage<'_> {
                 Order::Drop { session, stream }
             }
             Parcel::CloseStream { request } => Order::CloseStream { session, request },
+            Parcel::Refuse { trip: round_trip, status } => {
+                Order::Refuse { round_trip, status, body: Bytes::new(), headers, step }
+            }
         };
+        self.dismisses = matches!(order, Order::Refuse { .. });
         let events = self.link.order(order);
         self.came_all(events);
+        self.dismisses = false;
     }
 
     fn came_all(&mut self, events: Vec<LinkEvent>) {
@@ -419,7 +425,7 @@ impl Stage<'_> {
                 if let Some(session) = event.session {
                     self.company.closed(now, session);
                     self.over.insert(session);
-                    if self.ours == Party::Server {
+                    if self.ours == Party::Server && !self.dismisses {
                         let how = "it ended the session".to_owned();
                         self.gone.get_or_insert(EndReason::Gone { party: Party::Client, how });
                     }

@@ -445,6 +445,10 @@ impl Engine for Client {
                 let error = rpc::error_without_id(rpc::INVALID_REQUEST, what);
                 self.receiver.send(session, Route::Unrelated, error);
             }
+            Kind::Request { id, .. } if !rpc::is_version_2(message) => {
+                let what = "`jsonrpc` is not \"2.0\"";
+                self.receiver.answer(session, id, &Outcome::error(rpc::INVALID_REQUEST, what));
+            }
             Kind::Request { id, method } => self.asked(now, session, id, method, message),
             Kind::Notification { method } => self.notified(session, method, message.params()),
             Kind::Result { .. } | Kind::Error { .. } => {
@@ -455,7 +459,8 @@ impl Engine for Client {
                 }
             }
             Kind::Batch => {
-                if let Value::Array(messages) = message.value() {
+                let batches = self.receiver.peer(session).is_some_and(|peer| peer.revision == Revision::V2025_03_26);
+                if let (true, Value::Array(messages)) = (batches, message.value()) {
                     for message in messages.iter().filter(|message| message.is_object()) {
                         self.receive(now, session, &Message::of(message));
                     }
