@@ -379,6 +379,9 @@ impl Desk<'_> {
                 if let Some(root) = root.or_else(stray).filter(|_| gone.is_none()) {
                     return Outcome::Missed { finding: root };
                 }
+                if let Some(root) = self.refused(findings, *party) {
+                    return Outcome::Missed { finding: root };
+                }
                 let (verdict, blame) = match (self.tests(*party), gone) {
                     (true, Some(other)) if other != *party && self.tests(other) => {
                         (Verdict::Inconclusive, Blame::from(*party))
