@@ -20,6 +20,13 @@ pub(crate) const NO_OCCASION: &[(&str, &str)] = &[
     ("an-expired-task-with-another-error", "no scenario asks twice for what is not there"),
     ("invalid-parameters-with-another-code", "no scenario calls a tool with parameters that are none"),
     ("a-task-that-never-shows-work", "no scenario polls a task twice that still works"),
+    ("content-of-a-url", "the embedded client takes no questions that are asked by a URL"),
+    ("content-of-a-cancelled-form", "in no scenario does the user of a client leave a form"),
+    ("a-root-that-is-no-file", "no scenario asks a client for its roots"),
+    ("goes-on-with-what-is-gone", "in no scenario does a client lose its session"),
+    ("calls-a-plain-tool-as-a-task", "nothing shows that the client had read which tools there are"),
+    ("calls-a-task-tool-plainly", "nothing shows that the client had read which tools there are"),
+    ("takes-no-question-from-a-listening-stream", "the embedded server asks over the stream of `tasks/result`"),
     ("stays-in-input-required", "no tool of the embedded server still works after its answer"),
 ];
 
