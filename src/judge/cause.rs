@@ -3,7 +3,8 @@
 use super::engine::Desk;
 use super::evidence::{Evidence, Shown};
 use super::finding::{Blame, Finding, Verdict};
-use crate::scenario::walk::Deviation;
+use super::monitors::base::ANSWERED;
+use crate::scenario::walk::{Deviation, Ending};
 use crate::spec::catalogue::Level;
 use crate::trace::{Body, Event};
 use crate::wire::{Kind, Party};
@@ -68,6 +69,17 @@ impl Desk<'_> {
         }
         let Some(value) = self.shown_at(evidence) else { return false };
         self.evidence.iter().filter(given).any(|e| self.shown_at(e) == Some(value))
+    }
+
+    /// Does it only follow from what the other party did or left undone, and not from anything of ours?
+    pub(super) fn follows(&self, evidence: &Evidence) -> bool {
+        self.echoes(evidence) || self.held_back(evidence)
+    }
+
+    /// Is it an answer that we kept for a step to which the course did not come?
+    fn held_back(&self, evidence: &Evidence) -> bool {
+        let stuck = matches!(&self.walked, Some(Ok((_, walk))) if !matches!(walk.ending, Ending::Complete));
+        evidence.requirement == ANSWERED && !self.tests(evidence.party) && stuck
     }
 
     /// What a message has at the place that is wrong.

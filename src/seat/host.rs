@@ -28,6 +28,8 @@ pub struct Host {
     pub told: Option<mpsc::UnboundedReceiver<Told>>,
     /// Where it is told what its application saw and heard.
     pub heard: Option<mpsc::UnboundedSender<Effect>>,
+    /// Where it is told what is to be recorded, in the order in which it came.
+    pub record: Option<mpsc::UnboundedSender<Body>>,
     /// What goes out later.
     later: Vec<(Duration, Order)>,
     /// How often it has begun a session anew.
@@ -41,7 +43,7 @@ impl Host {
     /// An engine that is let be.
     #[must_use]
     pub fn honest(engine: Box<dyn Engine>) -> Host {
-        Host { engine, deviation: None, told: None, heard: None, later: Vec::new(), renewed: 0 }
+        Host { engine, deviation: None, told: None, heard: None, record: None, later: Vec::new(), renewed: 0 }
     }
 
     /// Runs until the other party is gone, the client is done, or `stop` turns true.
@@ -174,6 +176,10 @@ impl Host {
             LinkWhat::Record(body) => body,
         };
         let mut more = Vec::new();
+        if let Some(record) = &self.record {
+            // nobody may want to know any more
+            let _ = record.send(body.clone());
+        }
         gate.note(&body, now);
         let (Body::Message { from, text, .. }, Some(session)) = (&body, event.session) else { return more };
         let message = Message::read(Bytes::from(text.bytes()), &Limits::default());
