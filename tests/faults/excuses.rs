@@ -21,8 +21,6 @@ pub(crate) const NO_OCCASION: &[(&str, &str)] = &[
     ("invalid-parameters-with-another-code", "no scenario calls a tool with parameters that are none"),
     ("a-task-that-never-shows-work", "no scenario polls a task twice that still works"),
     ("content-of-a-url", "the embedded client takes no questions that are asked by a URL"),
-    ("content-of-a-cancelled-form", "in no scenario does the user of a client leave a form"),
-    ("a-root-that-is-no-file", "no scenario asks a client for its roots"),
     ("goes-on-with-what-is-gone", "in no scenario does a client lose its session"),
     ("calls-a-plain-tool-as-a-task", "nothing shows that the client had read which tools there are"),
     ("calls-a-task-tool-plainly", "nothing shows that the client had read which tools there are"),
@@ -63,4 +61,5 @@ pub(crate) const ELSEWHERE: &[(&str, &str, &str)] = &[
     ("knows-nothing-of-its-event-ids", "tasks/question-is-lost", "there the question cannot be fetched"),
     ("knows-nothing-of-its-event-ids", "http/stream-is-resumed", "there the answer cannot be fetched"),
     ("knows-nothing-of-its-event-ids", "http/two-streams-resumed", "there the answer cannot be fetched"),
+    ("leaves-the-session-out", "http/session-is-gone", "there the server refuses whatever comes, with 404"),
 ];
