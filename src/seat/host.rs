@@ -18,6 +18,9 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
+/// So often a party that deviates says what it did, where nothing else happens.
+const DEVIATED: Duration = Duration::from_millis(100);
+
 /// An engine, and what goes with it.
 pub struct Host {
     /// The engine.
@@ -111,7 +114,9 @@ impl Host {
                 break;
             }
             let later = self.later.iter().map(|(at, _)| *at);
-            let wake = self.engine.wake_at().into_iter().chain(gate.wake_at()).chain(later).min();
+            // what a fault does below the messages is no event
+            let ask = self.deviation.as_ref().map(|_| start.elapsed() + DEVIATED);
+            let wake = self.engine.wake_at().into_iter().chain(gate.wake_at()).chain(later).chain(ask).min();
             let until = start + wake.unwrap_or(Duration::from_secs(86_400));
             tokio::select! {
                 biased;
@@ -135,6 +140,9 @@ impl Host {
         }
         if ours == Party::Client && http {
             link.order(Order::Delete { session: SessionKey(0), headers: Vec::new(), step: None });
+        }
+        if let Some(deviation) = &mut self.deviation {
+            deviation.tell(&mut link).await;
         }
         link.order(Order::EndInput);
         link.finish(Duration::from_secs(2)).await;
