@@ -91,7 +91,9 @@ fn names(schema: &Value) -> std::collections::BTreeSet<String> {
             Value::Object(members) => {
                 if let Some(of) = members.get("properties").and_then(|p| p.get("do")) {
                     names.extend(of["const"].as_str().map(str::to_owned));
-                    names.extend(of["enum"].as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned));
+                    names.extend(
+                        of["enum"].as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned),
+                    );
                 }
                 open.extend(members.values());
             }

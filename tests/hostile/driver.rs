@@ -129,8 +129,8 @@ fn ordered(habit: &str, mut honest: ChildStdin, orders: &Orders) -> io::Result<(
                 (second["id"], second["client"]) = (json!(1_000_000), json!("second"));
                 writeln!(honest, "{second}")?;
             }
-            "a huge body" if call => order["arguments"] = json!({ "text": "x".repeat(100 << 20) }),
-            "a huge body beside" if call => huge(&url)?,
+            "a call of 8 MB" if call => order["arguments"] = json!({ "text": "x".repeat(8 << 20) }),
+            "a body of 100 MB beside it" if call => huge(&url)?,
             _ => {}
         }
         writeln!(honest, "{order}")?;

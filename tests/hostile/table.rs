@@ -214,8 +214,8 @@ fn clients() -> Vec<Row> {
         row(Driver("an endless line"), 4, &["the driver is at fault", "bytes"]).memory(60),
         row(Driver("events for ever"), 4, &["the driver is at fault: it told more than"]).memory(50).within(40),
         row(Driver("floods stderr"), 0, &[]).understood().memory(50).within(40),
-        row(Driver("a huge body"), 1, &["the client is at fault", "the bound is"]).memory(50).within(40),
-        row(Driver("a huge body beside"), 0, &[]).http().understood().memory(50),
+        row(Driver("a call of 8 MB"), 1, &["the client is at fault", "the bound is"]).memory(50).within(40),
+        row(Driver("a body of 100 MB beside it"), 0, &[]).http().understood().memory(50),
         // what is odd on the wire, or leaves something behind
         row(Driver("connects twice"), 0, &[]).http().understood(),
         row(Driver("only says that it closed"), 0, &[]).understood(),

@@ -337,8 +337,7 @@ fn accept(content: Value) -> Value {
 /// What no driver has, and what nobody can do.
 async fn strange(desk: &mut Desk<'_>) {
     let from = desk.events.len();
-    let unknown = Map::from_iter([("do".to_owned(), json!("read minds"))]);
-    let heard = desk.ask(Some(FIRST), Action::Other(unknown)).await;
+    let heard = desk.ask(Some(FIRST), Action::Other("read minds".to_owned())).await;
     let came = match desk.judged(from, FIRST, heard, &Expected::method("")).await {
         Came::Unsupported(why) => Came::Supported(Shown::Driver(format!("unsupported: {why}"))),
         Came::Wrong(why) => Came::Wrong(format!("an action that there is not has to be `unsupported`: {why}")),
