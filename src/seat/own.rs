@@ -75,7 +75,7 @@ pub async fn play<'m>(
     };
     let reason = stage.run().await;
     let reason = match &mut stage.director {
-        Some(director) => director.conclude(reason, stage.recorder.now(), play.patience.step).await,
+        Some(director) => director.conclude(reason).await,
         None => reason,
     };
     let reason = stage.or_not_started(reason);
@@ -152,6 +152,9 @@ impl Stage<'_, '_> {
                 // a client leaves when it has got what it wanted; a server stays
                 let leaves = !matches!(reason, EndReason::NotStarted { .. });
                 let may_leave = self.ours == Party::Server && leaves && self.recorder.exchange().finished();
+                if let Some(director) = &mut self.director {
+                    director.went();
+                }
                 return if may_leave { EndReason::Finished } else { reason };
             }
             if let Some(director) = &mut self.director {
