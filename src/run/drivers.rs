@@ -101,24 +101,33 @@ fn refused(e: &std::io::Error) -> Unready {
     Unready::Closed(Closed { what, stderr: None, blame: Blame::Environment })
 }
 
+/// A server's end that listens on a port of the loopback interface, and its URL.
+///
+/// # Errors
+/// When the system refuses.
+pub(super) async fn listening() -> Result<(Link, String), Unready> {
+    let acceptor = Acceptor::loopback(0).await.map_err(|e| refused(&e))?;
+    let port = acceptor.address().map_or(0, |address| address.port());
+    let mut entropy = surroundings::real();
+    let bits = move || entropy.bits().to_be_bytes();
+    let (policy, habits) = (ServerPolicy::reference(), ServerHabits::default());
+    let (numbers, bounds) = (Numbers::default(), Bounds::default());
+    let server = HttpServer::new(acceptor, policy, bits, SessionKey(0), habits, &numbers, bounds);
+    Ok((Link::HttpServer(Box::new(server)), format!("http://127.0.0.1:{port}/mcp")))
+}
+
 impl Clients for Drivers {
     type Held = Held;
 
     async fn open(&self, play: &Play) -> Result<Opened<Held>, Unready> {
-        let (numbers, bounds) = (Numbers::default(), Bounds::default());
-        let mut entropy = surroundings::real();
         let (link, to, place) = match play.plan.transport() {
             Transport::Http => {
-                let acceptor = Acceptor::loopback(0).await.map_err(|e| refused(&e))?;
-                let port = acceptor.address().map_or(0, |address| address.port());
-                let bits = move || entropy.bits().to_be_bytes();
-                let (policy, habits) = (ServerPolicy::reference(), ServerHabits::default());
-                let server = HttpServer::new(acceptor, policy, bits, SessionKey(0), habits, &numbers, bounds);
-                let to = Target::Url(format!("http://127.0.0.1:{port}/mcp"));
-                (Link::HttpServer(Box::new(server)), to, None)
+                let (link, url) = listening().await?;
+                (link, Target::Url(url), None)
             }
             Transport::Stdio => {
-                let place = Place::new(entropy.bits()).await.map_err(|e| refused(&e))?;
+                let (numbers, bounds) = (Numbers::default(), Bounds::default());
+                let place = Place::new(surroundings::real().bits()).await.map_err(|e| refused(&e))?;
                 let program = self.program.to_string_lossy().into_owned();
                 let words = [program, "attach".to_owned(), place.address.to_string(), place.secret.clone()];
                 let (pipes, kept) = place.split();
@@ -133,8 +142,8 @@ impl Clients for Drivers {
         Ok(Opened { link, to, held: Held { driver, _place: place } })
     }
 
-    fn mover<'h>(&self, held: &'h mut Held) -> &'h mut Mover {
-        &mut held.driver.mover
+    fn mover<'h>(&self, held: &'h mut Held) -> Option<&'h mut Mover> {
+        Some(&mut held.driver.mover)
     }
 
     async fn close(&self, held: Held, well: bool) -> Option<String> {

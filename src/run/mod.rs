@@ -8,6 +8,7 @@ pub mod driven;
 pub mod drivers;
 pub mod embedded;
 pub mod embedded_client;
+pub mod environment;
 pub mod folder;
 pub mod foreign;
 pub mod pace;

@@ -192,7 +192,7 @@ fn driven(near: Link, seed: u64, deviations: &Deviations, stop: tokio::sync::wat
 /// A client that is driven, in a play in memory.
 fn moved<'m>(play: &Play, mover: &'m mut Mover) -> director::Client<'m> {
     let capabilities = client::capabilities(play.revision);
-    director::Client { mover, to: Target::Url("http://localhost/mcp".into()), capabilities }
+    director::Client { mover: Some(mover), to: Target::Url("http://localhost/mcp".into()), capabilities }
 }
 
 /// The client's and the server's end of a connection in memory. The numbers of streams and round trips of the party that

@@ -1,4 +1,5 @@
-//! Moves the client of a play that is not ours: tells its application one thing after the other, and hears what it got.
+//! Moves the client of a play that is not ours: tells its application one thing after the other, and hears what it got. One
+//! that moves by itself is only waited for.
 
 use super::{Play, Recorder, cast};
 use crate::peer::driver::protocol::{Answers, Listed};
@@ -14,8 +15,8 @@ use std::time::Duration;
 /// The client of a play, and the way to it.
 #[derive(Debug)]
 pub struct Client<'m> {
-    /// The way to its driver.
-    pub mover: &'m mut Mover,
+    /// The way to its driver; `None`: a program that moves by itself, and ends when it has done what it wanted.
+    pub mover: Option<&'m mut Mover>,
     /// Where it is to connect to.
     pub to: Target,
     /// What it is to declare.
@@ -44,7 +45,7 @@ struct Open {
 /// The director of one play.
 #[derive(Debug)]
 pub(super) struct Director<'m> {
-    mover: &'m mut Mover,
+    mover: Option<&'m mut Mover>,
     name: String,
     todo: VecDeque<model::Action>,
     /// Has it anything to do, but answer?
@@ -55,12 +56,34 @@ pub(super) struct Director<'m> {
     /// Since when it has left.
     left: Option<Duration>,
     gone: bool,
+    /// How it ended, where it moves by itself.
+    exit: Option<Exit>,
+}
+
+/// How a program that moves by itself ended.
+#[derive(Debug)]
+struct Exit {
+    code: Option<i32>,
+    how: String,
 }
 
 impl<'m> Director<'m> {
     /// Has the client connect.
     pub(super) fn new(play: &Play, client: Client<'m>, recorder: &mut Recorder) -> Director<'m> {
         let Client { mover, to, capabilities } = client;
+        let Some(mover) = mover else {
+            return Director {
+                mover: None,
+                name: String::new(),
+                todo: VecDeque::new(),
+                acts: false,
+                stage: Stage::Acting,
+                open: Vec::new(),
+                left: None,
+                gone: false,
+                exit: None,
+            };
+        };
         let todo: VecDeque<model::Action> = cast::actions(play).cloned().collect();
         let connect = Action::Connect {
             to,
@@ -72,19 +95,42 @@ impl<'m> Director<'m> {
         recorder.record(Body::Action { label: String::new(), what: connect.words() });
         let open = vec![Open { id: mover.order(Some(&name), connect), step: None, sees: None }];
         let acts = !todo.is_empty();
-        Director { mover, name, todo, acts, stage: Stage::Connecting, open, left: None, gone: false }
+        let mover = Some(mover);
+        Director { mover, name, todo, acts, stage: Stage::Connecting, open, left: None, gone: false, exit: None }
     }
 
     /// Waits for the next report; for ever when there can be none. Cancel safe.
     pub(super) async fn next(&mut self) -> Report {
-        if !self.gone {
-            if let Some(report) = self.mover.reports.recv().await {
+        if let (false, Some(mover)) = (self.gone, &mut self.mover) {
+            if let Some(report) = mover.reports.recv().await {
                 return report;
             }
             self.gone = true;
             return Report::Gone("it is gone".to_owned());
         }
         std::future::pending().await
+    }
+
+    /// Does the client move by itself?
+    pub(super) fn alone(&self) -> bool {
+        self.mover.is_none()
+    }
+
+    /// A client that moves by itself has ended.
+    pub(super) fn exited(&mut self, now: Duration, code: Option<i32>, how: String) {
+        self.left.get_or_insert(now);
+        self.exit.get_or_insert(Exit { code, how });
+    }
+
+    /// Did it end in another way than well?
+    pub(super) fn ended_badly(&self) -> bool {
+        self.exit.as_ref().is_some_and(|exit| exit.code != Some(0))
+    }
+
+    /// Since when a client that moves by itself has ended, and how.
+    pub(super) fn ended(&self) -> Option<(Duration, EndReason)> {
+        let how = self.exit.as_ref()?.how.clone();
+        Some((self.left?, EndReason::Gone { party: Party::Client, how }))
     }
 
     /// Since when the client has left.
@@ -115,7 +161,7 @@ impl<'m> Director<'m> {
 
     /// Orders the next action, if there is one whose time has come.
     pub(super) fn go_on(&mut self, play: &Play, recorder: &mut Recorder) {
-        while self.stage == Stage::Acting {
+        while self.stage == Stage::Acting && !self.alone() {
             let Some(next) = self.todo.front() else {
                 if self.open.is_empty() && (self.acts || recorder.exchange().finished()) {
                     self.leave(recorder);
@@ -141,7 +187,7 @@ impl<'m> Director<'m> {
             let Some(doing) = doing else { continue };
             let label = sees.as_deref().or(step.as_deref()).unwrap_or_default().to_owned();
             recorder.record(Body::Action { label, what: doing.words() });
-            self.open.push(Open { id: self.mover.order(Some(&self.name), doing), step, sees });
+            self.order(doing, step, sees);
         }
     }
 
@@ -149,7 +195,12 @@ impl<'m> Director<'m> {
     fn leave(&mut self, recorder: &mut Recorder) {
         recorder.record(Body::Action { label: String::new(), what: Action::Close.words() });
         self.stage = Stage::Leaving;
-        self.open.push(Open { id: self.mover.order(Some(&self.name), Action::Close), step: None, sees: None });
+        self.order(Action::Close, None, None);
+    }
+
+    fn order(&mut self, action: Action, step: Option<String>, sees: Option<String>) {
+        let Some(mover) = &mut self.mover else { return };
+        self.open.push(Open { id: mover.order(Some(&self.name), action), step, sees });
     }
 
     /// Takes what was reported; says why the play ends if it ends with that.
@@ -212,7 +263,7 @@ impl<'m> Director<'m> {
 }
 
 /// An application's answers in the words of the protocol.
-fn said(answers: &client::Answers) -> Answers {
+pub(super) fn said(answers: &client::Answers) -> Answers {
     let form = |answer: &ToElicitation| match answer {
         ToElicitation::Accept(content) => json!({ "action": "accept", "content": content }),
         ToElicitation::AcceptFilled => json!({ "action": "accept" }),
@@ -229,7 +280,7 @@ fn said(answers: &client::Answers) -> Answers {
 }
 
 /// What an application does, in the words of the protocol.
-fn action(doing: AppAction) -> Action {
+pub(super) fn action(doing: AppAction) -> Action {
     let list = |method: &str| Listed::by(method);
     match doing.what {
         What::CallTool { name, arguments, progress_token, .. } => {

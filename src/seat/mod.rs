@@ -1,5 +1,6 @@
 //! One automaton, three thin adapters: a scenario played as the client, as the server, or watched.
 
+pub mod acting;
 mod answers;
 mod asked;
 pub mod cast;

@@ -141,9 +141,14 @@ impl Stage<'_, '_> {
             if let Err(reason) = self.pump() {
                 return reason;
             }
-            if let Some(reason) = self.gone.take() {
+            let settle = self.play.patience.settle;
+            let ended = self.director.as_ref().and_then(Director::ended);
+            // what it said last may still be on its way
+            let over = ended.as_ref().filter(|(at, _)| self.recorder.now() >= *at + settle);
+            if let Some(reason) = self.gone.take().or(over.map(|(_, reason)| reason.clone())) {
                 // a client leaves when it has got what it wanted; a server stays
-                let may_leave = self.ours == Party::Server && self.recorder.exchange().finished();
+                let badly = self.director.as_ref().is_some_and(Director::ended_badly);
+                let may_leave = self.ours == Party::Server && self.recorder.exchange().finished() && !badly;
                 return if may_leave { EndReason::Finished } else { reason };
             }
             if let Some(director) = &mut self.director {
@@ -151,16 +156,24 @@ impl Stage<'_, '_> {
             }
             let now = self.recorder.now();
             let mut wake: Vec<Duration> = vec![self.play.cap];
+            wake.extend(ended.map(|(at, _)| at + settle));
+            let alone = self.director.as_ref().is_some_and(Director::alone);
+            // a program that moves by itself is to end, and may have to close down for that
+            let patience = if alone { self.play.patience.start } else { self.play.patience.step };
             if self.recorder.exchange().finished() && self.company.all_begun() {
                 let since = *idle_since.get_or_insert(now);
                 // a client of ours knows at once whether its application is done; a foreign one tells by leaving
                 let lingers = self.ours == Party::Server || !self.application_done;
-                let left = self.director.as_ref().and_then(Director::left).map(|at| at + self.play.patience.settle);
+                let left = self.director.as_ref().and_then(Director::left).map(|at| at + settle);
+                if alone && left.is_none() && now >= since + patience {
+                    let how = format!("it had not ended {} s after all was done", patience.as_secs());
+                    return EndReason::Gone { party: Party::Client, how };
+                }
                 wake.extend(left.filter(|until| now < *until));
                 if !lingers
                     || left.is_some_and(|until| now >= until)
                     || self.company.idle() && self.ours == Party::Client
-                    || now >= since + self.play.patience.step
+                    || now >= since + patience
                 {
                     match self.fence() {
                         Some((until, _)) if now < until => wake.push(until),
@@ -191,7 +204,7 @@ impl Stage<'_, '_> {
                 wake.push(due);
             }
             wake.extend(exchange.settles_at());
-            wake.extend(idle_since.map(|since| since + self.play.patience.step));
+            wake.extend(idle_since.map(|since| since + patience));
             wake.extend(self.company.wake_at());
             wake.extend(self.gate.wake_at());
             let at = wake.into_iter().min().unwrap_or(self.play.cap);
@@ -413,7 +426,8 @@ impl Stage<'_, '_> {
                 if let Some(session) = event.session {
                     self.company.closed(now, session);
                     self.over.insert(session);
-                    if self.ours == Party::Server {
+                    let alone = self.director.as_ref().is_some_and(Director::alone);
+                    if self.ours == Party::Server && !alone {
                         let how = "it ended the session".to_owned();
                         self.gone.get_or_insert(EndReason::Gone { party: Party::Client, how });
                     }
@@ -514,7 +528,10 @@ impl Stage<'_, '_> {
                 (None, Some(signal)) => format!("it was ended by signal {signal}"),
                 (None, None) => "it exited".to_owned(),
             };
-            self.gone = Some(EndReason::Gone { party: self.ours.other(), how });
+            match &mut self.director {
+                Some(director) if director.alone() => director.exited(now, *code, how),
+                _ => self.gone = Some(EndReason::Gone { party: self.ours.other(), how }),
+            }
         }
     }
 
