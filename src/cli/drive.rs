@@ -5,9 +5,10 @@ use super::{interrupt, screen, selection};
 use crate::fault::{Fault, library};
 use crate::peer::driver::{Answer, Moved, Mover, Order, Report, Target};
 use crate::run::driven::{Driven, Real, Reference};
-use crate::run::{client, environment, pair, surroundings};
+use crate::run::{environment, pair, surroundings};
 use crate::scenario::files;
 use crate::scenario::plan::Plan;
+use crate::seat::deviation::Teller;
 use crate::seat::{Play, acting, drive};
 use crate::spec::Revision;
 use crate::trace::{Seat, Transport};
@@ -86,10 +87,10 @@ fn named() -> Result<Play, String> {
 }
 
 async fn acting(play: &Play, url: &str, fault: Option<Fault>) -> u8 {
-    let clients =
-        Reference { surroundings: surroundings::real, connect: Real, change: None, fault, teller: Some(screen::note) };
+    let teller = Some(Teller::Line(screen::note));
+    let clients = Reference { surroundings: surroundings::real, connect: Real, change: None, fault, teller };
     let Driven { mut mover, task } = Driven::start(clients, interrupt::flag());
-    let acted = acting::act(play, &mut mover, Target::Url(url.to_owned()), client::capabilities(play));
+    let acted = acting::act(play, &mut mover, Target::Url(url.to_owned()), pair::capabilities(play));
     let came = tokio::time::timeout(play.cap, acted).await;
     let why = match came {
         Ok(Ok(())) => None,
@@ -112,8 +113,8 @@ async fn driven(fault: Option<Fault>) {
     let stopped = interrupt::flag();
     let (Mover { orders, reports, .. }, Moved { orders: ordered, reports: told }) = Mover::new();
     let refusals = told.clone();
-    let clients =
-        Reference { surroundings: surroundings::real, connect: Real, change: None, fault, teller: Some(screen::note) };
+    let teller = Some(Teller::Line(screen::note));
+    let clients = Reference { surroundings: surroundings::real, connect: Real, change: None, fault, teller };
     let reading = tokio::spawn(read(orders, refusals));
     let writing = tokio::spawn(write(reports));
     drive::drive(clients, Moved { orders: ordered, reports: told }, stopped).await;

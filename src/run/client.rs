@@ -3,27 +3,27 @@
 use super::agenda::{Agenda, Closed, skipped};
 use super::crew::crew;
 use super::pace::Pace;
-use super::pair::{header, server_of};
+use super::pair::{capabilities, header, server_of};
 use super::{Played, Results, Skipped, Trouble};
 use crate::judge;
 use crate::judge::finding::Blame;
 use crate::peer::driver::{Mover, Target};
-use crate::reference::{Surroundings, client};
+use crate::reference::Surroundings;
 use crate::scenario::Scenario;
 use crate::scenario::exchange::Patience;
-use crate::scenario::model::Needed;
+use crate::seat::alone::Moved;
 use crate::seat::{Play, director, own};
-use crate::spec::{Revision, methods};
+use crate::spec::Revision;
 use crate::trace::event::EndReason;
 use crate::trace::{Seat, Trace, Transport};
 use crate::transport::Link;
 use crate::wire::Party;
-use serde_json::{Map, Value};
+use serde_json::Map;
 use std::cell::RefCell;
 use std::future::Future;
 use tokio::sync::watch;
 
-/// After so many plays in which the client did not come it is given up.
+/// After so many plays in which the client did not come, or its driver was at fault, it is given up.
 const MOST_SILENT: usize = 3;
 
 /// Our end for one play, and the client that is to come to it.
@@ -47,6 +47,10 @@ pub trait Clients {
     fn open(&self, play: &Play) -> impl Future<Output = Result<Opened<Self::Held>, Unready>>;
     /// The way to it; `None`: it moves by itself.
     fn mover<'h>(&self, held: &'h mut Self::Held) -> Option<&'h mut Mover>;
+    /// Has one that is opened still to come up?
+    fn starts(&self) -> bool {
+        false
+    }
     /// Why it cannot play a scenario, if it cannot.
     fn barred(&self, _: &Scenario) -> Option<&'static str> {
         None
@@ -111,7 +115,7 @@ pub async fn client<C: Clients>(
         }
         let Some(held) = agenda.over(&chosen, transport, &mut results.skipped) else { continue };
         let plays = held.into_iter().flat_map(|s| agenda.plays(s.clone(), transport, random)).collect::<Vec<Play>>();
-        let state = RefCell::new(State { pace: Pace::new(options.patience), silent: 0, given_up: None });
+        let state = RefCell::new(State { pace: Pace::of(Party::Client, options.patience), silent: 0, given_up: None });
         let run = Run { clients, options, transport, interrupted: interrupted.clone(), state };
         for came in crew(options.jobs, plays, |play| run.play(play, &surroundings)).await {
             match came {
@@ -131,18 +135,6 @@ pub async fn client<C: Clients>(
         };
     }
     results
-}
-
-/// What a client is to declare in a play: all there is, but what the file says it must not.
-#[must_use]
-pub fn capabilities(play: &Play) -> Value {
-    let mut capabilities = client::capabilities(play.revision);
-    for need in &play.plan.scenario().needs {
-        if let (Party::Client, Needed::Lack(path)) = (need.party, &need.what) {
-            methods::undeclare(&mut capabilities, path);
-        }
-    }
-    capabilities
 }
 
 /// What came of a play.
@@ -165,7 +157,7 @@ struct Run<'a, C> {
 /// What the plays tell each other.
 struct State {
     pace: Pace,
-    /// In how many plays the client did not come.
+    /// In how many plays one after the other the client did not come, or its driver was at fault.
     silent: usize,
     /// Why no more is played: for those that are left, and as it is told.
     given_up: Option<(String, Option<Trouble>)>,
@@ -182,10 +174,14 @@ impl<C: Clients> Run<'_, C> {
         if let Some(reason) = given_up {
             return Came::Skipped(skipped(scenario, self.transport, &reason));
         }
-        let patience = self.state.borrow().pace.patience();
+        let mut patience = self.state.borrow().pace.patience();
+        if !self.clients.starts() {
+            // its driver has come up already, and said hello
+            patience.start = patience.step;
+        }
         let play = Play { patience, ..play.clone() };
         match self.one(&play, surroundings).await {
-            Ok(played) => {
+            Ok((played, hangs)) => {
                 let mut state = self.state.borrow_mut();
                 state.pace.note(&played.trace);
                 match played.trace.end() {
@@ -193,6 +189,16 @@ impl<C: Clients> Run<'_, C> {
                         state.silent += 1;
                         if state.silent >= MOST_SILENT {
                             state.given_up.get_or_insert((reason.clone(), None));
+                        }
+                    }
+                    // only a driver that is at fault ends a play like this
+                    Some(EndReason::NotStarted { how }) => {
+                        state.silent += 1;
+                        if state.silent >= MOST_SILENT || hangs {
+                            let what = format!("it was given up: {how}");
+                            let reason = format!("the client could not be tested over {}: {how}", self.transport);
+                            let closed = Closed { what, stderr: None, blame: Blame::Environment };
+                            state.given_up.get_or_insert((reason, Some(closed.trouble(self.transport))));
                         }
                     }
                     _ => state.silent = 0,
@@ -219,20 +225,24 @@ impl<C: Clients> Run<'_, C> {
         }
     }
 
+    /// Plays; says too whether the driver answers nothing any more.
     async fn one(
         &self,
         play: &Play,
         surroundings: &RefCell<&mut dyn FnMut() -> Surroundings>,
-    ) -> Result<Played, Unready> {
+    ) -> Result<(Played, bool), Unready> {
         let mut server = {
             let surroundings = &mut *surroundings.borrow_mut();
             server_of(play, surroundings(), None)
         };
         let Opened { link, to, mut held } = self.clients.open(play).await?;
-        let mover = self.clients.mover(&mut held);
-        let alone = mover.is_none();
-        let client = director::Client { mover, to, capabilities: capabilities(play) };
+        let client = match self.clients.mover(&mut held) {
+            Some(mover) => Moved::Driven(director::Client { mover, to, capabilities: capabilities(play) }),
+            None => Moved::Alone,
+        };
+        let alone = matches!(client, Moved::Alone);
         let ended = own::play(play, &mut server, &mut [], link, Some(client), self.interrupted.clone()).await;
+        let hangs = ended.driver_hangs();
         let (ended, well) = ended.client_left().await;
         let events = ended.leave(async { drop(self.clients.close(held, well).await) }).await;
         let mut header = header(play, &self.options.name, "mcp-interop", Map::new());
@@ -251,7 +261,8 @@ impl<C: Clients> Run<'_, C> {
             }
             _ => format!("client{gap}{words} {which}"),
         };
-        Ok(Played { scenario: scenario.id.clone(), title: scenario.title.clone(), trace, judgement, again })
+        let (scenario, title) = (scenario.id.clone(), scenario.title.clone());
+        Ok((Played { scenario, title, trace, judgement, again }, hangs))
     }
 }
 

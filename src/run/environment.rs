@@ -3,7 +3,7 @@
 
 use super::agenda::Closed;
 use super::client::{Clients, Opened, Unready};
-use super::drivers::listening;
+use super::drivers::{listening, refused};
 use crate::judge::finding::Blame;
 use crate::peer::driver::{Mover, Target};
 use crate::peer::process::{Command, Ladder, Process};
@@ -46,7 +46,7 @@ impl Clients for Environment {
 
     async fn open(&self, play: &Play) -> Result<Opened<Process>, Unready> {
         let name = play.plan.scenario().known_as.as_deref().unwrap_or_default();
-        let (link, url) = listening().await?;
+        let (link, url) = listening().await.map_err(|e| refused(&e))?;
         let mut command = self.command.clone();
         command.words.push(url.clone());
         command.env.extend(variables(name, play.revision));
@@ -63,6 +63,10 @@ impl Clients for Environment {
 
     fn mover<'h>(&self, _: &'h mut Process) -> Option<&'h mut Mover> {
         None
+    }
+
+    fn starts(&self) -> bool {
+        true
     }
 
     fn barred(&self, scenario: &Scenario) -> Option<&'static str> {

@@ -5,6 +5,7 @@ pub mod baseline;
 pub mod client;
 pub mod crew;
 pub mod driven;
+pub mod driver_check;
 pub mod drivers;
 pub mod embedded;
 pub mod embedded_client;

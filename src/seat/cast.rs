@@ -34,9 +34,16 @@ pub(super) fn answers(play: &Play) -> Answers {
         let mut env = Bindings::new(plan.scenario(), fresh);
         answers.after = action.after.unwrap_or_default();
         let asked = plan.act(step);
-        let said = action.with.as_ref().or_else(|| plan.answer_to(step)?.result.as_ref());
-        let Some(result) = said else { continue };
-        let result = known(result, &mut env);
+        let answer = plan.answer_to(step);
+        let said = action.with.as_ref().or_else(|| answer?.result.as_ref());
+        let refusal = || {
+            let mut error = known(answer?.error.as_ref()?, &mut Bindings::new(plan.scenario(), fresh));
+            if error.get("message").is_none() {
+                error["message"] = json!("The user said no");
+            }
+            Some(json!({ "error": error }))
+        };
+        let Some(result) = said.map(|said| known(said, &mut env)).or_else(refusal) else { continue };
         match asked.map(|a| &a.verb) {
             Some(Verb::Requests { method }) if method == "sampling/createMessage" => {
                 // what the file leaves open the client says as ever

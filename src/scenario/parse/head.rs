@@ -27,12 +27,12 @@ pub(super) fn needs(node: &Node, case: &Case, r: &mut Reader) -> Vec<Need> {
                 add(Needed::Capability(path.to_owned()), item.span);
             }
         }
-        if party == Party::Server {
-            for item in offers.take("lacks").map(|n| items("`lacks`", n, true, &mut r.found)).unwrap_or_default() {
-                if let Some(path) = text("a capability", item, &mut r.found) {
-                    add(Needed::Lack(path.to_owned()), item.span);
-                }
+        for item in offers.take("lacks").map(|n| items("`lacks`", n, true, &mut r.found)).unwrap_or_default() {
+            if let Some(path) = text("a capability", item, &mut r.found) {
+                add(Needed::Lack(path.to_owned()), item.span);
             }
+        }
+        if party == Party::Server {
             type Make = fn(Pattern) -> Needed;
             let kinds: [(&'static str, Make); 3] =
                 [("tool", Needed::Tool), ("prompt", Needed::Prompt), ("resource", Needed::Resource)];
@@ -56,6 +56,12 @@ pub(super) fn needs(node: &Node, case: &Case, r: &mut Reader) -> Vec<Need> {
                     |w| (w == "assigned").then_some(Needed::Session),
                     &mut r.found,
                 )
+            {
+                add(need, n.span);
+            }
+            if let Some(n) = offers.take("moved")
+                && let Some(need) =
+                    one_of("`moved`", n, &["by us"], |w| (w == "by us").then_some(Needed::Moved), &mut r.found)
             {
                 add(need, n.span);
             }
