@@ -12,7 +12,10 @@ use serde_json::Value;
 pub async fn act(play: &Play, mover: &mut Mover, to: Target, capabilities: Value) -> Result<(), String> {
     let client = mover.name();
     let (revision, answers) = (Some(play.revision.to_string()), Some(director::said(&cast::answers(play))));
-    ordered(mover, &client, Action::Connect { to, revision, capabilities, answers }).await?;
+    let connecting = ordered(mover, &client, Action::Connect { to, revision, capabilities, answers });
+    let patience = play.patience.start;
+    let late = || format!("connect: nothing came of it within {} s", patience.as_secs());
+    tokio::time::timeout(patience, connecting).await.map_err(|_| late())??;
     let done = all(play, mover, &client).await;
     let left = ordered(mover, &client, Action::Close).await;
     done.and(left.map(drop))
