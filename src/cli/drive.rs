@@ -5,6 +5,7 @@ use crate::fault::{Fault, library};
 use crate::peer::driver::{Answer, Moved, Mover, Order, Report};
 use crate::run::driven::{Real, Reference};
 use crate::run::surroundings;
+use crate::seat::deviation::Teller;
 use crate::seat::drive;
 use crate::wire::Party;
 use clap::Args;
@@ -42,8 +43,8 @@ async fn driven(fault: Option<Fault>) {
     let stopped = interrupt::flag();
     let (Mover { orders, reports, .. }, Moved { orders: ordered, reports: told }) = Mover::new();
     let refusals = told.clone();
-    let clients =
-        Reference { surroundings: surroundings::real, connect: Real, change: None, fault, teller: Some(screen::note) };
+    let teller = Some(Teller::Line(screen::note));
+    let clients = Reference { surroundings: surroundings::real, connect: Real, change: None, fault, teller };
     let reading = tokio::spawn(read(orders, refusals));
     let writing = tokio::spawn(write(reports));
     drive::drive(clients, Moved { orders: ordered, reports: told }, stopped).await;

@@ -157,7 +157,7 @@ impl Desk<'_> {
     /// What monitors saw broken: once for each requirement and party, at the first message that shows it at its worst.
     fn findings_of_evidence(&self) -> Vec<Finding> {
         let mut first: BTreeMap<(&str, Party), (usize, usize)> = BTreeMap::new();
-        for (i, evidence) in self.evidence.iter().enumerate().filter(|(_, e)| e.is_broken() && !self.echoes(e)) {
+        for (i, evidence) in self.evidence.iter().enumerate().filter(|(_, e)| e.is_broken() && !self.follows(e)) {
             let (shown, count) = first.entry((evidence.requirement, evidence.party)).or_insert((i, 0));
             *count += 1;
             // a decision can make one message's fault less than another's: the worst is told
@@ -377,6 +377,9 @@ impl Desk<'_> {
                 let root = event.and_then(|event| self.root(findings, *party, event));
                 let stray = || self.stray(findings, *party).filter(|_| is_answer(plan, step));
                 if let Some(root) = root.or_else(stray).filter(|_| gone.is_none()) {
+                    return Outcome::Missed { finding: root };
+                }
+                if let Some(root) = self.refused(findings, *party) {
                     return Outcome::Missed { finding: root };
                 }
                 let (verdict, blame) = match (self.tests(*party), gone) {

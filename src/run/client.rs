@@ -2,6 +2,7 @@
 
 use super::agenda::{Agenda, Closed, skipped};
 use super::crew::crew;
+use super::habits::Habit;
 use super::pace::Pace;
 use super::pair::{capabilities, header, server_of};
 use super::{Played, Results, Skipped, Trouble};
@@ -17,12 +18,13 @@ use crate::trace::event::EndReason;
 use crate::trace::{Seat, Trace, Transport};
 use crate::transport::Link;
 use crate::wire::Party;
+use crate::wire::http::ServerPolicy;
 use serde_json::Map;
 use std::cell::RefCell;
 use std::future::Future;
 use tokio::sync::watch;
 
-/// After so many plays in which the client did not come it is given up.
+/// After so many plays in which the client did not come, or its driver was at fault, it is given up.
 const MOST_SILENT: usize = 3;
 
 /// Our end for one play, and the client that is to come to it.
@@ -39,11 +41,11 @@ pub struct Opened<H> {
 pub trait Clients {
     /// One that is ready to be moved.
     type Held;
-    /// Gets one ready.
+    /// Gets one ready. `policy` is how our end behaves over HTTP.
     ///
     /// # Errors
     /// When it cannot be started.
-    fn open(&self, play: &Play) -> impl Future<Output = Result<Opened<Self::Held>, Unready>>;
+    fn open(&self, play: &Play, policy: ServerPolicy) -> impl Future<Output = Result<Opened<Self::Held>, Unready>>;
     /// The way to it.
     fn mover<'h>(&self, held: &'h mut Self::Held) -> &'h mut Mover;
     /// The play is over. `well`: the client has left as it was told. Gives what it wrote on its standard error.
@@ -74,6 +76,8 @@ pub struct Options {
     pub patience: Patience,
     /// How many plays may be under way at once, each with a client of its own; at least one is.
     pub jobs: usize,
+    /// The odd but legal habit of our server, if it has one; what cannot be played with it is left out.
+    pub habit: Option<Habit>,
 }
 
 /// Plays all scenarios against a client, in the order of selection. `random` gives 64 random bits a call; `surroundings` is
@@ -104,8 +108,9 @@ pub async fn client<C: Clients>(
             break;
         }
         let Some(held) = agenda.over(&chosen, transport, &mut results.skipped) else { continue };
-        let plays = held.into_iter().flat_map(|s| agenda.plays(s.clone(), transport, random)).collect::<Vec<Play>>();
-        let state = RefCell::new(State { pace: Pace::new(options.patience), silent: 0, given_up: None });
+        let plays = held.into_iter().filter(|s| options.habit.is_none_or(|habit| habit.applies(s, transport)));
+        let plays = plays.flat_map(|s| agenda.plays(s.clone(), transport, random)).collect::<Vec<Play>>();
+        let state = RefCell::new(State { pace: Pace::of(Party::Client, options.patience), silent: 0, given_up: None });
         let run = Run { clients, options, transport, interrupted: interrupted.clone(), state };
         for came in crew(options.jobs, plays, |play| run.play(play, &surroundings)).await {
             match came {
@@ -143,7 +148,7 @@ struct Run<'a, C> {
 /// What the plays tell each other.
 struct State {
     pace: Pace,
-    /// In how many plays the client did not come.
+    /// In how many plays one after the other the client did not come, or its driver was at fault.
     silent: usize,
     /// Why no more is played: for those that are left, and as it is told.
     given_up: Option<(String, Option<Trouble>)>,
@@ -160,10 +165,12 @@ impl<C: Clients> Run<'_, C> {
         if let Some(reason) = given_up {
             return Came::Skipped(skipped(scenario, self.transport, &reason));
         }
-        let patience = self.state.borrow().pace.patience();
+        let mut patience = self.state.borrow().pace.patience();
+        // its driver has come up already, and said hello
+        patience.start = patience.step;
         let play = Play { patience, ..play.clone() };
         match self.one(&play, surroundings).await {
-            Ok(played) => {
+            Ok((played, hangs)) => {
                 let mut state = self.state.borrow_mut();
                 state.pace.note(&played.trace);
                 match played.trace.end() {
@@ -171,6 +178,16 @@ impl<C: Clients> Run<'_, C> {
                         state.silent += 1;
                         if state.silent >= MOST_SILENT {
                             state.given_up.get_or_insert((reason.clone(), None));
+                        }
+                    }
+                    // only a driver that is at fault ends a play like this
+                    Some(EndReason::NotStarted { how }) => {
+                        state.silent += 1;
+                        if state.silent >= MOST_SILENT || hangs {
+                            let what = format!("it was given up: {how}");
+                            let reason = format!("the client could not be tested over {}: {how}", self.transport);
+                            let closed = Closed { what, stderr: None, blame: Blame::Environment };
+                            state.given_up.get_or_insert((reason, Some(closed.trouble(self.transport))));
                         }
                     }
                     _ => state.silent = 0,
@@ -197,18 +214,24 @@ impl<C: Clients> Run<'_, C> {
         }
     }
 
+    /// Plays; says too whether the driver answers nothing any more.
     async fn one(
         &self,
         play: &Play,
         surroundings: &RefCell<&mut dyn FnMut() -> Surroundings>,
-    ) -> Result<Played, Unready> {
+    ) -> Result<(Played, bool), Unready> {
         let mut server = {
             let surroundings = &mut *surroundings.borrow_mut();
-            server_of(play, surroundings(), None)
+            server_of(play, surroundings(), self.options.habit.map(|habit| habit.server))
         };
-        let Opened { link, to, mut held } = self.clients.open(play).await?;
+        let mut policy = ServerPolicy::reference();
+        if let Some(habit) = self.options.habit {
+            (habit.http)(&mut policy);
+        }
+        let Opened { link, to, mut held } = self.clients.open(play, policy).await?;
         let client = director::Client { mover: self.clients.mover(&mut held), to, capabilities: capabilities(play) };
         let ended = own::play(play, &mut server, &mut [], link, Some(client), self.interrupted.clone()).await;
+        let hangs = ended.driver_hangs();
         let (ended, well) = ended.client_left().await;
         let events = ended.leave(async { drop(self.clients.close(held, well).await) }).await;
         let header = header(play, &self.options.name, "mcp-interop", Map::new());
@@ -223,7 +246,8 @@ impl<C: Clients> Run<'_, C> {
             Some(_) => format!("client {which} {words}"),
             None => format!("client{gap}{words} {which}"),
         };
-        Ok(Played { scenario: scenario.id.clone(), title: scenario.title.clone(), trace, judgement, again })
+        let (scenario, title) = (scenario.id.clone(), scenario.title.clone());
+        Ok((Played { scenario, title, trace, judgement, again }, hangs))
     }
 }
 

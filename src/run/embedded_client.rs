@@ -7,6 +7,7 @@ use crate::fault::Fault;
 use crate::peer::driver::{Mover, Target};
 use crate::reference::Surroundings;
 use crate::seat::Play;
+use crate::seat::deviation::Teller;
 use crate::trace::Seat;
 use crate::wire::http::ServerPolicy;
 use tokio::sync::watch;
@@ -15,22 +16,22 @@ use tokio::sync::watch;
 pub struct EmbeddedClient {
     /// Wall clock and randomness, asked for once a client.
     pub surroundings: fn() -> Surroundings,
-    /// What is altered in what it sends.
+    /// What is altered in what it sends; what it did stands in the record as if it had been written on its standard error.
     pub fault: Option<Fault>,
 }
 
 impl Clients for EmbeddedClient {
     type Held = (watch::Sender<bool>, Driven);
 
-    async fn open(&self, play: &Play) -> Result<Opened<Self::Held>, Unready> {
-        let (near, far) = ends(play.plan.transport(), Seat::Server, ServerPolicy::reference());
+    async fn open(&self, play: &Play, policy: ServerPolicy) -> Result<Opened<Self::Held>, Unready> {
+        let (near, far) = ends(play.plan.transport(), Seat::Server, policy);
         let (stop, stopped) = watch::channel(false);
         let clients = Reference {
             surroundings: self.surroundings,
             connect: Ready(Some(near)),
             change: None,
             fault: self.fault.clone(),
-            teller: None,
+            teller: far.feed().map(Teller::Record),
         };
         let driven = Driven::start(clients, stopped);
         let to = Target::Url("http://localhost/mcp".into());

@@ -18,6 +18,9 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
+/// So often a party that deviates says what it did, where nothing else happens.
+const DEVIATED: Duration = Duration::from_millis(100);
+
 /// An engine, and what goes with it.
 pub struct Host {
     /// The engine.
@@ -28,6 +31,8 @@ pub struct Host {
     pub told: Option<mpsc::UnboundedReceiver<Told>>,
     /// Where it is told what its application saw and heard.
     pub heard: Option<mpsc::UnboundedSender<Effect>>,
+    /// Where it is told what is to be recorded, in the order in which it came.
+    pub record: Option<mpsc::UnboundedSender<Body>>,
     /// What goes out later.
     later: Vec<(Duration, Order)>,
     /// How often it has begun a session anew.
@@ -41,7 +46,7 @@ impl Host {
     /// An engine that is let be.
     #[must_use]
     pub fn honest(engine: Box<dyn Engine>) -> Host {
-        Host { engine, deviation: None, told: None, heard: None, later: Vec::new(), renewed: 0 }
+        Host { engine, deviation: None, told: None, heard: None, record: None, later: Vec::new(), renewed: 0 }
     }
 
     /// Runs until the other party is gone, the client is done, or `stop` turns true.
@@ -109,7 +114,9 @@ impl Host {
                 break;
             }
             let later = self.later.iter().map(|(at, _)| *at);
-            let wake = self.engine.wake_at().into_iter().chain(gate.wake_at()).chain(later).min();
+            // what a fault does below the messages is no event
+            let ask = self.deviation.as_ref().map(|_| start.elapsed() + DEVIATED);
+            let wake = self.engine.wake_at().into_iter().chain(gate.wake_at()).chain(later).chain(ask).min();
             let until = start + wake.unwrap_or(Duration::from_secs(86_400));
             tokio::select! {
                 biased;
@@ -133,6 +140,9 @@ impl Host {
         }
         if ours == Party::Client && http {
             link.order(Order::Delete { session: SessionKey(0), headers: Vec::new(), step: None });
+        }
+        if let Some(deviation) = &mut self.deviation {
+            deviation.tell(&mut link).await;
         }
         link.order(Order::EndInput);
         link.finish(Duration::from_secs(2)).await;
@@ -171,6 +181,10 @@ impl Host {
             LinkWhat::Record(body) => body,
         };
         let mut more = Vec::new();
+        if let Some(record) = &self.record {
+            // nobody may want to know any more
+            let _ = record.send(body.clone());
+        }
         gate.note(&body, now);
         let (Body::Message { from, text, .. }, Some(session)) = (&body, event.session) else { return more };
         let message = Message::read(Bytes::from(text.bytes()), &Limits::default());

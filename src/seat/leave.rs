@@ -35,6 +35,12 @@ impl Ended<'_> {
         self.recorder.ended_with() == Some(&EndReason::Finished)
     }
 
+    /// Does whoever moves the client answer nothing any more?
+    #[must_use]
+    pub fn driver_hangs(&self) -> bool {
+        self.director.as_ref().is_some_and(Director::hangs)
+    }
+
     /// Waits until a client that was told to leave says that it has; says whether it did.
     pub async fn client_left(mut self) -> (Ended<'static>, bool) {
         let left = self.waits().await;

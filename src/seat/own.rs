@@ -74,6 +74,10 @@ pub async fn play<'m>(
         interrupted,
     };
     let reason = stage.run().await;
+    let reason = match &mut stage.director {
+        Some(director) => director.conclude(reason, stage.recorder.now(), play.patience.step).await,
+        None => reason,
+    };
     let reason = stage.or_not_started(reason);
     let Stage { mut recorder, link, company, over, director, .. } = stage;
     recorder.record(Body::End { reason });
@@ -146,7 +150,8 @@ impl Stage<'_, '_> {
             }
             if let Some(reason) = self.gone.take() {
                 // a client leaves when it has got what it wanted; a server stays
-                let may_leave = self.ours == Party::Server && self.recorder.exchange().finished();
+                let leaves = !matches!(reason, EndReason::NotStarted { .. });
+                let may_leave = self.ours == Party::Server && leaves && self.recorder.exchange().finished();
                 return if may_leave { EndReason::Finished } else { reason };
             }
             if let Some(director) = &mut self.director {

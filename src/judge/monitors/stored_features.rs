@@ -232,9 +232,11 @@ pub(super) fn undeclared_questions() -> Trace {
 /// Our server, which answers with a version that nobody speaks.
 pub(super) fn a_version_of_nobody() -> Trace {
     let mut t = Sample::new(Seat::Server, Transport::Stdio);
-    let about = json!({"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "c", "version": "1"}});
+    let about =
+        json!({"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "c", "version": "1"}});
     t.client(request(json!(0), "initialize", about));
-    let answer = json!({"protocolVersion": "1999-01-01", "capabilities": {}, "serverInfo": {"name": "s", "version": "1"}});
+    let answer =
+        json!({"protocolVersion": "1999-01-01", "capabilities": {}, "serverInfo": {"name": "s", "version": "1"}});
     t.server_breaking(result(json!(0), answer), "lifecycle.version.server-counter-offer");
     t.client(request(json!(1), "ping", json!({})));
     t.server(result(json!(1), json!({})));

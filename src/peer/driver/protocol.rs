@@ -231,6 +231,10 @@ pub enum Action {
         /// Its id.
         action: u64,
     },
+    /// What this version of the protocol does not have: its members, `do` among them. A driver that is asked for it has to
+    /// say so.
+    #[serde(untagged, skip_deserializing)]
+    Other(Map<String, Value>),
 }
 
 impl Action {
@@ -258,6 +262,9 @@ impl Action {
             Action::Ping => "ping".to_owned(),
             Action::Request { method, .. } => format!("request {method}"),
             Action::Cancel { action } => format!("cancel action {action}"),
+            Action::Other(members) => {
+                members.get("do").and_then(Value::as_str).unwrap_or("what nobody knows").to_owned()
+            }
         }
     }
 }
@@ -497,6 +504,10 @@ mod tests {
 
     #[test]
     fn an_order_that_nobody_knows_is_refused_under_its_number() {
+        let unknown = Action::Other(Map::from_iter([("do".to_owned(), json!("fly"))]));
+        let order = Order { id: 4, client: Some("c".into()), action: unknown };
+        assert_eq!(order.line(), r#"{"id":4,"client":"c","do":"fly"}"#);
+        assert_eq!(Order::read(&order.line()).unwrap_err().0, Some(4));
         let (id, why) = Order::read(r#"{"id":4,"do":"fly","client":"c"}"#).unwrap_err();
         assert_eq!(id, Some(4));
         assert!(why.contains("fly"), "{why}");
