@@ -14,6 +14,7 @@ use crate::trace::event::{Body, Event};
 use crate::trace::redact::Redactor;
 use crate::transport::attach::Kept;
 use crate::wire::Party;
+use crate::wire::http::ServerPolicy;
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -143,14 +144,15 @@ impl<'a> Desk<'a> {
         if let Some(why) = &self.over {
             return Heard::Over(why.clone());
         }
-        let Meeting { link, to, place } = match drivers::meeting(self.transport, self.program).await {
-            Ok(meeting) => meeting,
-            Err(e) => {
-                let why = format!("the harness cannot listen on the loopback interface: {e}");
-                self.over = Some(why.clone());
-                return Heard::Over(why);
-            }
-        };
+        let Meeting { link, to, place } =
+            match drivers::meeting(self.transport, self.program, ServerPolicy::reference()).await {
+                Ok(meeting) => meeting,
+                Err(e) => {
+                    let why = format!("the harness cannot listen on the loopback interface: {e}");
+                    self.over = Some(why.clone());
+                    return Heard::Over(why);
+                }
+            };
         let mut host = Host::honest(Box::new(server()));
         host.record = Some(self.tell.clone());
         let (stop, stopped) = watch::channel(false);
@@ -158,6 +160,15 @@ impl<'a> Desk<'a> {
         self.served.push(Served { stop, task, _place: place });
         let revision = revision.map(str::to_owned);
         self.ask(Some(name), Action::Connect { to, revision, capabilities, answers }).await
+    }
+
+    /// The server of the client that came last goes.
+    pub(super) async fn server_goes(&mut self) {
+        if let Some(Served { stop, task, .. }) = self.served.pop() {
+            // one that is gone already needs no telling
+            let _ = stop.send(true);
+            let _ = task.await;
+        }
     }
 
     /// Orders something.
@@ -410,7 +421,8 @@ fn server() -> Server {
     ] {
         let asks = vec![ScriptedAsk { method: method.to_owned(), params }];
         let answer = json!({ "content": [{ "type": "text", "text": "done" }] });
-        server.scripted(name, ToolScript { task_support: TaskSupport::Forbidden, asks, answer });
+        let input_schema = json!({ "type": "object" });
+        server.scripted(name, ToolScript { task_support: TaskSupport::Forbidden, input_schema, asks, answer });
     }
     server
 }
