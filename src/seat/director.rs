@@ -286,7 +286,7 @@ fn defect(how: String) -> EndReason {
 }
 
 /// An application's answers in the words of the protocol; all of them, for a driver refuses what it is told nothing of.
-fn said(answers: &client::Answers) -> Answers {
+pub(super) fn said(answers: &client::Answers) -> Answers {
     let form = |answer: &ToElicitation| match answer {
         ToElicitation::Accept(content) => json!({ "action": "accept", "content": content }),
         ToElicitation::AcceptFilled => json!({ "action": "accept" }),
@@ -307,7 +307,7 @@ fn said(answers: &client::Answers) -> Answers {
 }
 
 /// What an application does, in the words of the protocol.
-fn action(doing: AppAction) -> Action {
+pub(super) fn action(doing: AppAction) -> Action {
     let list = |method: &str| Listed::by(method);
     match doing.what {
         What::CallTool { name, arguments, progress_token, .. } => {

@@ -419,7 +419,8 @@ fn server() -> Server {
     ] {
         let asks = vec![ScriptedAsk { method: method.to_owned(), params }];
         let answer = json!({ "content": [{ "type": "text", "text": "done" }] });
-        server.scripted(name, ToolScript { task_support: TaskSupport::Forbidden, asks, answer });
+        let input_schema = json!({ "type": "object" });
+        server.scripted(name, ToolScript { task_support: TaskSupport::Forbidden, input_schema, asks, answer });
     }
     server
 }
