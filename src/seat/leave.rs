@@ -50,6 +50,12 @@ impl Ended<'_> {
 
     async fn waits(&mut self) -> bool {
         let Some(director) = &mut self.director else { return false };
+        if matches!(self.link, Link::Stdio(_)) && director.has_gone() {
+            // a client waits for the program that it started to end, when it has closed its input
+            for event in self.link.order(Order::EndInput) {
+                keep(&mut self.recorder, &self.sessions, event);
+            }
+        }
         let deadline = Instant::now() + PATIENCE;
         while director.is_leaving() {
             tokio::select! {
