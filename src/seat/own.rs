@@ -81,7 +81,7 @@ pub async fn play<'m>(
     };
     let reason = stage.run().await;
     let reason = match &mut stage.director {
-        Some(director) => director.conclude(reason, stage.recorder.now(), play.patience.step).await,
+        Some(director) => director.conclude(reason).await,
         None => reason,
     };
     let reason = stage.or_not_started(reason);
@@ -165,6 +165,9 @@ impl Stage<'_, '_> {
                 let badly = self.alone.as_ref().is_some_and(Alone::ended_badly);
                 let leaves = !matches!(reason, EndReason::NotStarted { .. }) && !badly;
                 let may_leave = self.ours == Party::Server && leaves && self.recorder.exchange().finished();
+                if let Some(director) = &mut self.director {
+                    director.went();
+                }
                 return if may_leave { EndReason::Finished } else { reason };
             }
             if let Some(director) = &mut self.director {
