@@ -34,6 +34,12 @@ impl Ended {
         self.recorder.ended_with() == Some(&EndReason::Finished)
     }
 
+    /// When the first message of the other party came; the whole time if none did.
+    #[must_use]
+    pub fn first_heard(&self) -> Duration {
+        self.recorder.first_of(self.link.party().other()).unwrap_or(self.recorder.now())
+    }
+
     /// Has a client that somebody moves left as it was told?
     #[must_use]
     pub fn client_left(&self) -> bool {
