@@ -69,7 +69,10 @@ pub(super) fn run(arguments: &Arguments) -> Result<u8, String> {
         let Some(spec) = &peer.client else {
             return Err(format!("harness.toml says of no client of {name}; add `client = {{ driver = \"..\" }}`"));
         };
-        (name.to_owned(), spec.driver.clone())
+        let Some(driver) = &spec.driver else {
+            return Err(format!("the client of {name} has no driver in harness.toml"));
+        };
+        (name.to_owned(), driver.clone())
     } else {
         let words = vec![program.to_string_lossy().into_owned(), "drive".to_owned()];
         (EMBEDDED.to_owned(), Command { words, dir: here()?, env: Vec::new() })

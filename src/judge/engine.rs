@@ -434,11 +434,15 @@ impl Desk<'_> {
         }
     }
 
-    /// Who was gone when the course was complete, and the other had not left.
+    /// Who was gone when the course was complete, and should not have gone, or not so.
     fn left_early(&self) -> Option<Finding> {
         let Some(EndReason::Gone { party, how }) = self.trace.end() else { return None };
-        let mut finding =
-            self.error((*party).into(), &format!("that the {party} stays until the {} leaves", party.other()), how);
+        let expected = match party {
+            Party::Server => "that the server stays until the client leaves",
+            // one that was told to leave has done that
+            Party::Client => "that the client ends by itself when all is done, with exit code 0",
+        };
+        let mut finding = self.error((*party).into(), expected, how);
         finding.verdict = Verdict::Fail;
         let last = self.trace.events.iter().rev().find(|e| matches!(e.body, Body::ProcessExited { .. }));
         finding.event = last.map(|e| e.seq);

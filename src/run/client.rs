@@ -12,6 +12,7 @@ use crate::peer::driver::{Mover, Target};
 use crate::reference::Surroundings;
 use crate::scenario::Scenario;
 use crate::scenario::exchange::Patience;
+use crate::seat::alone::Moved;
 use crate::seat::{Play, director, own};
 use crate::spec::Revision;
 use crate::trace::event::EndReason;
@@ -46,8 +47,16 @@ pub trait Clients {
     /// # Errors
     /// When it cannot be started.
     fn open(&self, play: &Play, policy: ServerPolicy) -> impl Future<Output = Result<Opened<Self::Held>, Unready>>;
-    /// The way to it.
-    fn mover<'h>(&self, held: &'h mut Self::Held) -> &'h mut Mover;
+    /// The way to it; `None`: it moves by itself.
+    fn mover<'h>(&self, held: &'h mut Self::Held) -> Option<&'h mut Mover>;
+    /// Has one that is opened still to come up?
+    fn starts(&self) -> bool {
+        false
+    }
+    /// Why it cannot play a scenario, if it cannot.
+    fn barred(&self, _: &Scenario) -> Option<&'static str> {
+        None
+    }
     /// The play is over. `well`: the client has left as it was told. Gives what it wrote on its standard error.
     fn close(&self, held: Self::Held, well: bool) -> impl Future<Output = Option<String>>;
 }
@@ -101,7 +110,8 @@ pub async fn client<C: Clients>(
         interrupted: false,
     };
     let agenda = Agenda { seat: Seat::Server, revision: options.revision, patience: options.patience };
-    let chosen = agenda.chosen(scenarios);
+    let (chosen, barred): (Vec<&Scenario>, Vec<&Scenario>) =
+        agenda.chosen(scenarios).into_iter().partition(|scenario| clients.barred(scenario).is_none());
     let surroundings = RefCell::new(surroundings);
     for transport in options.transports.iter().copied() {
         if *interrupted.borrow() {
@@ -123,7 +133,11 @@ pub async fn client<C: Clients>(
     }
     results.interrupted = *interrupted.borrow();
     if results.played.is_empty() && results.skipped.is_empty() && !results.interrupted {
-        results.skipped = agenda.ruled_out(scenarios, &options.transports);
+        let why = |s: &&Scenario| Some(skipped(s, *options.transports.first()?, clients.barred(s)?));
+        results.skipped = match barred.is_empty() {
+            true => agenda.ruled_out(scenarios, &options.transports),
+            false => barred.iter().filter_map(why).collect(),
+        };
     }
     results
 }
@@ -166,8 +180,10 @@ impl<C: Clients> Run<'_, C> {
             return Came::Skipped(skipped(scenario, self.transport, &reason));
         }
         let mut patience = self.state.borrow().pace.patience();
-        // its driver has come up already, and said hello
-        patience.start = patience.step;
+        if !self.clients.starts() {
+            // its driver has come up already, and said hello
+            patience.start = patience.step;
+        }
         let play = Play { patience, ..play.clone() };
         match self.one(&play, surroundings).await {
             Ok((played, hangs)) => {
@@ -229,12 +245,18 @@ impl<C: Clients> Run<'_, C> {
             (habit.http)(&mut policy);
         }
         let Opened { link, to, mut held } = self.clients.open(play, policy).await?;
-        let client = director::Client { mover: self.clients.mover(&mut held), to, capabilities: capabilities(play) };
+        let client = match self.clients.mover(&mut held) {
+            Some(mover) => Moved::Driven(director::Client { mover, to, capabilities: capabilities(play) }),
+            None => Moved::Alone,
+        };
+        let alone = matches!(client, Moved::Alone);
         let ended = own::play(play, &mut server, &mut [], link, Some(client), self.interrupted.clone()).await;
         let hangs = ended.driver_hangs();
         let (ended, well) = ended.client_left().await;
         let events = ended.leave(async { drop(self.clients.close(held, well).await) }).await;
-        let header = header(play, &self.options.name, "mcp-interop", Map::new());
+        let mut header = header(play, &self.options.name, "mcp-interop", Map::new());
+        // what the application of one that moves by itself gets, nobody tells
+        header.captured.retain(|kind| !alone || kind != "saw");
         let trace = Trace { header, events };
         let judgement = judge::judge(&trace);
         let scenario = play.plan.scenario();
@@ -242,9 +264,11 @@ impl<C: Clients> Run<'_, C> {
         let gap = if words.is_empty() { "" } else { " " };
         // what follows `--` comes last
         let which = format!("--scenario '{}' --transport {}", scenario.id, play.plan.transport());
-        let again = match words.strip_prefix("-- ") {
-            Some(_) => format!("client {which} {words}"),
-            None => format!("client{gap}{words} {which}"),
+        let again = match words.split_once("-- ") {
+            Some((options, command)) if options.is_empty() || options.ends_with(' ') => {
+                format!("client {options}{which} -- {command}")
+            }
+            _ => format!("client{gap}{words} {which}"),
         };
         let (scenario, title) = (scenario.id.clone(), scenario.title.clone());
         Ok((Played { scenario, title, trace, judgement, again }, hangs))

@@ -66,20 +66,14 @@ pub(super) struct Meeting {
 /// Opens an end of ours for one client, which behaves like that over HTTP. `program` is the file of this program, which a client
 /// starts over stdio.
 pub(super) async fn meeting(transport: Transport, program: &Path, policy: ServerPolicy) -> std::io::Result<Meeting> {
-    let (numbers, bounds) = (Numbers::default(), Bounds::default());
-    let mut entropy = surroundings::real();
     Ok(match transport {
         Transport::Http => {
-            let acceptor = Acceptor::loopback(0).await?;
-            let port = acceptor.address().map_or(0, |address| address.port());
-            let bits = move || entropy.bits().to_be_bytes();
-            let habits = ServerHabits::default();
-            let server = HttpServer::new(acceptor, policy, bits, SessionKey(0), habits, &numbers, bounds);
-            let to = Target::Url(format!("http://127.0.0.1:{port}/mcp"));
-            Meeting { link: Link::HttpServer(Box::new(server)), to, place: None }
+            let (link, url) = listening(policy).await?;
+            Meeting { link, to: Target::Url(url), place: None }
         }
         Transport::Stdio => {
-            let place = Place::new(entropy.bits()).await?;
+            let (numbers, bounds) = (Numbers::default(), Bounds::default());
+            let place = Place::new(surroundings::real().bits()).await?;
             let program = program.to_string_lossy().into_owned();
             let words = [program, "attach".to_owned(), place.address.to_string(), place.secret.clone()];
             let (pipes, kept) = place.split();
@@ -87,6 +81,18 @@ pub(super) async fn meeting(transport: Transport, program: &Path, policy: Server
             Meeting { link: Link::Stdio(link), to: Target::Command(words.to_vec()), place: Some(kept) }
         }
     })
+}
+
+/// An end of ours that listens on the loopback interface for one client, and its URL.
+pub(super) async fn listening(policy: ServerPolicy) -> std::io::Result<(Link, String)> {
+    let (numbers, bounds) = (Numbers::default(), Bounds::default());
+    let mut entropy = surroundings::real();
+    let acceptor = Acceptor::loopback(0).await?;
+    let port = acceptor.address().map_or(0, |address| address.port());
+    let bits = move || entropy.bits().to_be_bytes();
+    let habits = ServerHabits::default();
+    let server = HttpServer::new(acceptor, policy, bits, SessionKey(0), habits, &numbers, bounds);
+    Ok((Link::HttpServer(Box::new(server)), format!("http://127.0.0.1:{port}/mcp")))
 }
 
 /// Starts drivers, and keeps those that have nothing to do.
@@ -153,7 +159,7 @@ impl Drivers {
 }
 
 /// Something that our own end needs was refused by the system.
-fn refused(e: &std::io::Error) -> Unready {
+pub(super) fn refused(e: &std::io::Error) -> Unready {
     let what = format!("the harness cannot listen on the loopback interface: {e}");
     Unready::Closed(Closed { what, stderr: None, blame: Blame::Environment })
 }
@@ -171,8 +177,8 @@ impl Clients for Drivers {
         Ok(Opened { link, to, held: Held { driver, _place: place } })
     }
 
-    fn mover<'h>(&self, held: &'h mut Held) -> &'h mut Mover {
-        &mut held.driver.mover
+    fn mover<'h>(&self, held: &'h mut Held) -> Option<&'h mut Mover> {
+        Some(&mut held.driver.mover)
     }
 
     async fn close(&self, held: Held, well: bool) -> Option<String> {

@@ -38,8 +38,8 @@ impl Clients for EmbeddedClient {
         Ok(Opened { link: far, to, held: (stop, driven) })
     }
 
-    fn mover<'h>(&self, (_, driven): &'h mut Self::Held) -> &'h mut Mover {
-        &mut driven.mover
+    fn mover<'h>(&self, (_, driven): &'h mut Self::Held) -> Option<&'h mut Mover> {
+        Some(&mut driven.mover)
     }
 
     async fn close(&self, (stop, driven): Self::Held, _: bool) -> Option<String> {

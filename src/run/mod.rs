@@ -9,6 +9,7 @@ pub mod driver_check;
 pub mod drivers;
 pub mod embedded;
 pub mod embedded_client;
+pub mod environment;
 pub mod folder;
 pub mod foreign;
 pub mod habits;

@@ -11,6 +11,7 @@ use crate::reference::{Engine, Surroundings};
 use crate::scenario::exchange::Patience;
 use crate::scenario::fresh;
 use crate::scenario::plan::Plan;
+use crate::seat::alone::Moved;
 use crate::seat::deviation::Deviation;
 use crate::seat::host::Host;
 use crate::seat::{Play, cast, director, own, watch};
@@ -171,7 +172,7 @@ pub async fn play(play: &Play, deviations: Deviations, seed: u64) -> Trace {
             let mut driven = driven(near, seed, &deviations, stopped.clone());
             let mut engine = server;
             let client = moved(play, &mut driven.mover);
-            let ended = own::play(play, &mut engine, &mut [], far, Some(client), stopped).await;
+            let ended = own::play(play, &mut engine, &mut [], far, Some(Moved::Driven(client)), stopped).await;
             ended.leave(finish(stop, driven.task)).await
         }
         Seat::Observer => {

@@ -64,8 +64,8 @@ pub(super) struct Director<'m> {
     /// Since when it has left.
     left: Option<Duration>,
     gone: bool,
-    /// Since when it was told to leave.
-    leaving: Option<Duration>,
+    /// Its client was seen to go.
+    went: bool,
     /// How many events it has told.
     told: usize,
     /// It answers nothing any more.
@@ -89,7 +89,7 @@ impl<'m> Director<'m> {
         let open = vec![Open { id: mover.order(Some(&name), connect), words, step: None, sees: None }];
         let acts = !todo.is_empty();
         let stage = Stage::Connecting;
-        Director { mover, name, todo, acts, stage, open, left: None, gone: false, leaving: None, told: 0, hung: false }
+        Director { mover, name, todo, acts, stage, open, left: None, gone: false, went: false, told: 0, hung: false }
     }
 
     /// Waits for the next report; for ever when there can be none. Cancel safe.
@@ -168,17 +168,15 @@ impl<'m> Director<'m> {
         let words = Action::Close.words();
         recorder.record(Body::Action { label: String::new(), what: words.clone() });
         self.stage = Stage::Leaving;
-        self.leaving = Some(recorder.now());
         self.open.push(Open { id: self.mover.order(Some(&self.name), Action::Close), words, step: None, sees: None });
     }
 
     /// Why the play ends, when it ends for that reason as far as the wire shows. What a driver owes an answer to may hang in
     /// its client, or the driver hangs itself: then it says hello no more either.
-    pub(super) async fn conclude(&mut self, reason: EndReason, now: Duration, patience: Duration) -> EndReason {
+    pub(super) async fn conclude(&mut self, reason: EndReason) -> EndReason {
         let Some(owed) = self.open.first().map(|open| open.words.clone()) else { return reason };
-        if self.leaving.is_some_and(|since| now >= since + patience) {
-            let waited = patience.as_secs();
-            return defect(format!("it did not answer `close` within {waited} s, and its client is still connected"));
+        if self.stage == Stage::Leaving && !self.went && reason == EndReason::Finished {
+            return defect("it did not answer `close` in time, and its client is still connected".to_owned());
         }
         if !matches!(reason, EndReason::Finished | EndReason::Deadline) || self.gone || self.stage == Stage::Leaving {
             return reason;
@@ -198,6 +196,16 @@ impl<'m> Director<'m> {
                 }
             }
         }
+    }
+
+    /// Its client has ended its session, or its connection.
+    pub(super) fn went(&mut self) {
+        self.went = true;
+    }
+
+    /// See [`Director::went`].
+    pub(super) fn has_gone(&self) -> bool {
+        self.went
     }
 
     /// Does it answer nothing any more?
@@ -278,7 +286,7 @@ fn defect(how: String) -> EndReason {
 }
 
 /// An application's answers in the words of the protocol; all of them, for a driver refuses what it is told nothing of.
-fn said(answers: &client::Answers) -> Answers {
+pub(super) fn said(answers: &client::Answers) -> Answers {
     let form = |answer: &ToElicitation| match answer {
         ToElicitation::Accept(content) => json!({ "action": "accept", "content": content }),
         ToElicitation::AcceptFilled => json!({ "action": "accept" }),
@@ -299,7 +307,7 @@ fn said(answers: &client::Answers) -> Answers {
 }
 
 /// What an application does, in the words of the protocol.
-fn action(doing: AppAction) -> Action {
+pub(super) fn action(doing: AppAction) -> Action {
     let list = |method: &str| Listed::by(method);
     match doing.what {
         What::CallTool { name, arguments, progress_token, .. } => {

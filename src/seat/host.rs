@@ -18,9 +18,6 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
-/// So often a party that deviates says what it did, where nothing else happens.
-const DEVIATED: Duration = Duration::from_millis(100);
-
 /// An engine, and what goes with it.
 pub struct Host {
     /// The engine.
@@ -114,9 +111,7 @@ impl Host {
                 break;
             }
             let later = self.later.iter().map(|(at, _)| *at);
-            // what a fault does below the messages is no event
-            let ask = self.deviation.as_ref().map(|_| start.elapsed() + DEVIATED);
-            let wake = self.engine.wake_at().into_iter().chain(gate.wake_at()).chain(later).chain(ask).min();
+            let wake = self.engine.wake_at().into_iter().chain(gate.wake_at()).chain(later).min();
             let until = start + wake.unwrap_or(Duration::from_secs(86_400));
             tokio::select! {
                 biased;

@@ -356,7 +356,13 @@ impl HttpClient {
                     arrival = self.inbox.arrival() => arrival?,
                     () = tokio::time::sleep_until(at) => {
                         if let Some((session, resume, tried)) = self.returns.remove(&(at, number)) {
-                            for event in self.get(session, &resume, tried, &[], None) {
+                            let events = self.get(session, &resume, tried, &[], None);
+                            if events.is_empty() && self.heads.is_some() {
+                                // a fault kept it back; without an event nobody asks what it did
+                                let nothing = Body::Stderr { party: Party::Client, text: String::new() };
+                                self.inbox.ready(LinkEvent { session: None, what: LinkWhat::Record(nothing) });
+                            }
+                            for event in events {
                                 self.inbox.ready(event);
                             }
                         }

@@ -20,6 +20,11 @@ pub(crate) const NO_OCCASION: &[(&str, &str)] = &[
     ("an-expired-task-with-another-error", "no scenario asks twice for what is not there"),
     ("invalid-parameters-with-another-code", "no scenario calls a tool with parameters that are none"),
     ("a-task-that-never-shows-work", "no scenario polls a task twice that still works"),
+    ("content-of-a-url", "the embedded client takes no questions that are asked by a URL"),
+    ("goes-on-with-what-is-gone", "in no scenario does a client lose its session"),
+    ("calls-a-plain-tool-as-a-task", "nothing shows that the client had read which tools there are"),
+    ("calls-a-task-tool-plainly", "nothing shows that the client had read which tools there are"),
+    ("takes-no-question-from-a-listening-stream", "the embedded server asks over the stream of `tasks/result`"),
     ("stays-in-input-required", "no tool of the embedded server still works after its answer"),
 ];
 
@@ -56,4 +61,5 @@ pub(crate) const ELSEWHERE: &[(&str, &str, &str)] = &[
     ("knows-nothing-of-its-event-ids", "tasks/question-is-lost", "there the question cannot be fetched"),
     ("knows-nothing-of-its-event-ids", "http/stream-is-resumed", "there the answer cannot be fetched"),
     ("knows-nothing-of-its-event-ids", "http/two-streams-resumed", "there the answer cannot be fetched"),
+    ("leaves-the-session-out", "http/session-is-gone", "there the server refuses whatever comes, with 404"),
 ];

@@ -41,6 +41,7 @@ pub(super) async fn course(desk: &mut Desk<'_>, transport: Transport) {
         leaving(desk, transport).await;
         declaring(desk).await;
         asked(desk).await;
+        lost(desk).await;
         // somebody is connected when the end of input comes
         desk.connect("last", None, all, None).await;
     }
@@ -336,8 +337,7 @@ fn accept(content: Value) -> Value {
 /// What no driver has, and what nobody can do.
 async fn strange(desk: &mut Desk<'_>) {
     let from = desk.events.len();
-    let unknown = Map::from_iter([("do".to_owned(), json!("read minds"))]);
-    let heard = desk.ask(Some(FIRST), Action::Other(unknown)).await;
+    let heard = desk.ask(Some(FIRST), Action::Other("read minds".to_owned())).await;
     let came = match desk.judged(from, FIRST, heard, &Expected::method("")).await {
         Came::Unsupported(why) => Came::Supported(Shown::Driver(format!("unsupported: {why}"))),
         Came::Wrong(why) => Came::Wrong(format!("an action that there is not has to be `unsupported`: {why}")),
@@ -498,6 +498,29 @@ async fn asked(desk: &mut Desk<'_>) {
         desk.row(&row, came);
         desk.ask(Some(&row), Action::Close).await;
     }
+}
+
+/// A server that goes.
+async fn lost(desk: &mut Desk<'_>) {
+    let (row, name) = ("event closed", "lost");
+    let heard = desk.connect(name, None, json!({}), None).await;
+    let Heard::Answer(Answer::Result(_)) = heard else {
+        return desk.row(row, Came::NotReached("no client was connected".to_owned()));
+    };
+    let before = desk.heard.len();
+    desk.server_goes().await;
+    let closed = |(event, client, _): &&(String, String, Map<String, Value>)| event == "closed" && client == name;
+    desk.until(SOON, |desk| desk.heard.iter().skip(before).any(|told| closed(&told))).await;
+    let why = desk.heard.iter().skip(before).find(closed).map(|(_, _, members)| members.get("why").cloned());
+    let came = match why {
+        Some(why) => {
+            let why = why.as_ref().and_then(Value::as_str).map_or("no reason".to_owned(), str::to_owned);
+            Came::Supported(Shown::Driver(why))
+        }
+        None => Came::Unsupported("no event came when the server had gone".to_owned()),
+    };
+    desk.row(row, came);
+    desk.ask(Some(name), Action::Close).await;
 }
 
 /// Did the application take its time?

@@ -162,6 +162,15 @@ impl<'a> Desk<'a> {
         self.ask(Some(name), Action::Connect { to, revision, capabilities, answers }).await
     }
 
+    /// The server of the client that came last goes.
+    pub(super) async fn server_goes(&mut self) {
+        if let Some(Served { stop, task, .. }) = self.served.pop() {
+            // one that is gone already needs no telling
+            let _ = stop.send(true);
+            let _ = task.await;
+        }
+    }
+
     /// Orders something.
     pub(super) fn order(&mut self, client: Option<&str>, action: Action) -> u64 {
         let words = action.words();
@@ -412,7 +421,8 @@ fn server() -> Server {
     ] {
         let asks = vec![ScriptedAsk { method: method.to_owned(), params }];
         let answer = json!({ "content": [{ "type": "text", "text": "done" }] });
-        server.scripted(name, ToolScript { task_support: TaskSupport::Forbidden, asks, answer });
+        let input_schema = json!({ "type": "object" });
+        server.scripted(name, ToolScript { task_support: TaskSupport::Forbidden, input_schema, asks, answer });
     }
     server
 }

@@ -194,11 +194,14 @@ fn action(node: &Node, case: &Case, r: &mut Reader) -> Option<Action> {
     let sees = label("sees", r);
     let once = label("once", r);
     let collects = label("collects", r);
-    // nothing else answers
-    let with = (word == "when asked").then(|| fields.take("with")).flatten().map(|n| {
-        places.add("with", n.span);
-        case.object("`with`", n, r)
-    });
+    // nothing else answers, or says what its step leaves open
+    let with =
+        ["when asked", "call tool", "call tool as task"].contains(&word).then(|| fields.take("with")).flatten().map(
+            |n| {
+                places.add("with", n.span);
+                case.object("`with`", n, r)
+            },
+        );
     let after = fields.take("after").and_then(|n| fixed_wait("`after`", n, &mut r.found));
     fields.finish(&mut r.found, &[]);
     Some(Action {
