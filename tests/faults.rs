@@ -96,7 +96,8 @@ fn play(party: Party, scenario: &Scenario, transports: &[Transport], fault: Opti
             }
             Party::Client => {
                 let (name, words, patience) = ("embedded".to_owned(), String::new(), Patience::default());
-                let options = client::Options { name, words, revision: REVISION, transports, patience, jobs: 1 };
+                let options =
+                    client::Options { name, words, revision: REVISION, transports, patience, jobs: 1, habit: None };
                 let clients = EmbeddedClient { surroundings: || Surroundings::fixed(5), fault: fault.cloned() };
                 client::client(&clients, one, &options, &mut ours, &mut random, interrupted).await
             }
