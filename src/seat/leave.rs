@@ -35,6 +35,12 @@ impl Ended<'_> {
         self.recorder.ended_with() == Some(&EndReason::Finished)
     }
 
+    /// When the first message of the other party came; the whole time if none did.
+    #[must_use]
+    pub fn first_heard(&self) -> Duration {
+        self.recorder.first_of(self.link.party().other()).unwrap_or(self.recorder.now())
+    }
+
     /// Does whoever moves the client answer nothing any more?
     #[must_use]
     pub fn driver_hangs(&self) -> bool {
