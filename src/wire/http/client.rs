@@ -229,7 +229,10 @@ impl ClientLogic {
         let mut headers = self.headers(&format!("{JSON}, {EVENT_STREAM}"), !first);
         headers.set("Content-Type", JSON);
         let quiet = awaiting.is_empty();
-        self.begin(rt, Trip { initialize, quiet, sent_session: self.session.clone().filter(|_| !first), ..trip(awaiting) });
+        self.begin(
+            rt,
+            Trip { initialize, quiet, sent_session: self.session.clone().filter(|_| !first), ..trip(awaiting) },
+        );
         self.compose("POST", headers, body)
     }
 
