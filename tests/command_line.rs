@@ -210,10 +210,15 @@ fn a_selection_that_is_ruled_out_says_by_what() {
 fn the_faults_are_listed() {
     let came = run(&["list", "--faults"]);
     assert_eq!(came.code, 0, "{}", came.err);
-    let line = came.out.lines().find(|line| line.starts_with("  answers-twice ")).expect(&came.out);
-    assert!(line.ends_with(" base.request.answered"), "{line}");
-    // of a client, and one that no server can have
-    assert!(!came.out.contains("never-calls-tasks-result") && !came.out.contains("polls-in-haste"), "{}", came.out);
+    let place = |line: &str| came.out.lines().position(|l| l.starts_with(line)).expect(&came.out);
+    let breaks = |name: &str| came.out.lines().nth(place(&format!("    {name} "))).unwrap_or_default();
+    assert!(breaks("answers-twice").ends_with(" base.request.answered"), "{}", came.out);
+    assert!(breaks("never-calls-tasks-result").ends_with(" tasks.input.requestor-calls-result"), "{}", came.out);
+    let clients = place("of a client: mcp-interop drive --fault NAME");
+    assert!(place("of a server: mcp-interop serve --fault NAME") < place("    answers-twice "));
+    assert!(place("    answers-twice ") < clients && clients < place("    never-calls-tasks-result "));
+    // one that no living party can have
+    assert!(!came.out.contains("leaves-without-a-word"), "{}", came.out);
 }
 
 #[cfg(unix)]

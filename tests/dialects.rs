@@ -117,3 +117,57 @@ fn a_server_that_names_no_events_and_no_time() {
 fn a_server_whose_streams_cannot_be_resumed() {
     all_well(|policy| (policy.prime, policy.store_events) = (false, 0), &[], |s| !resumes(s));
 }
+
+/// Every scenario that moves a client is played with a server that has that habit, and our own client takes no harm.
+#[test]
+fn a_client_gets_on_with_every_habit_of_a_server() {
+    use mcp_interop::reference::Surroundings;
+    use mcp_interop::run::client::{self, Options};
+    use mcp_interop::run::embedded_client::EmbeddedClient;
+    use mcp_interop::run::habits;
+    use mcp_interop::scenario::exchange::Patience;
+    let moved = |s: &Scenario| seats::seats(s, Catalogue::of(REVISION)).contains(&Seat::Server);
+    let all: Vec<Scenario> = files::embedded().scenarios.into_iter().filter(moved).collect();
+    let mut wrong = Vec::new();
+    for habit in habits::ALL {
+        let options = Options {
+            name: "embedded".to_owned(),
+            words: String::new(),
+            revision: REVISION,
+            transports: Transport::ALL.to_vec(),
+            patience: Patience::default(),
+            jobs: 1,
+            habit: Some(habit),
+        };
+        let mut state = 11_u64;
+        let mut random = move || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            state ^ (state >> 29)
+        };
+        let clients = EmbeddedClient { surroundings: || Surroundings::fixed(5), fault: None };
+        let (_hold, interrupted) = tokio::sync::watch::channel(false);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
+        let mut ours = || Surroundings::fixed(3);
+        let run = client::client(&clients, &all, &options, &mut ours, &mut random, interrupted);
+        let results = runtime.block_on(run);
+        assert!(results.played.len() > 20, "with {} only {} were played", habit.name, results.played.len());
+        for played in &results.played {
+            let judgement = &played.judgement;
+            if !matches!(judgement.verdict, Verdict::Pass | Verdict::NotExercised) {
+                let found: Vec<String> = judgement
+                    .findings
+                    .iter()
+                    .map(|f| format!("{:?}: {} / {}", f.requirement, f.expected, f.found))
+                    .collect();
+                let transport = played.trace.header.transport;
+                wrong.push(format!(
+                    "{} over {transport} with {}:\n  {}",
+                    played.scenario,
+                    habit.name,
+                    found.join("\n  ")
+                ));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}

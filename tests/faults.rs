@@ -58,17 +58,7 @@ fn main() {
     let of = |fault: &'static Fault| {
         Trial::test(fault.name.clone(), move || check(fault).map_err(Failed::from)).with_kind(fault.by.to_string())
     };
-    let all: &'static [Fault] = match std::env::var("FAULTS_DIR") {
-        Ok(d) => {
-            let mut v = Vec::new();
-            for e in std::fs::read_dir(d).unwrap() {
-                v.extend(Fault::read(&std::fs::read_to_string(e.unwrap().path()).unwrap()).unwrap());
-            }
-            v.leak()
-        }
-        Err(_) => library::all(),
-    };
-    let mut trials: Vec<Trial> = all.iter().map(of).collect();
+    let mut trials: Vec<Trial> = library::all().iter().map(of).collect();
     for (name, scenario) in SERVERS {
         let over = |transport: Transport| format!("{name} in a process over {transport}");
         trials.push(Trial::test(over(Transport::Stdio), move || over_stdio(name, scenario).map_err(Failed::from)));
@@ -106,7 +96,8 @@ fn play(party: Party, scenario: &Scenario, transports: &[Transport], fault: Opti
             }
             Party::Client => {
                 let (name, words, patience) = ("embedded".to_owned(), String::new(), Patience::default());
-                let options = client::Options { name, words, revision: REVISION, transports, patience, jobs: 1 };
+                let options =
+                    client::Options { name, words, revision: REVISION, transports, patience, jobs: 1, habit: None };
                 let clients = EmbeddedClient { surroundings: || Surroundings::fixed(5), fault: fault.cloned() };
                 client::client(&clients, one, &options, &mut ours, &mut random, interrupted).await
             }

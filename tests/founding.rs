@@ -124,6 +124,30 @@ fn a_client_that_never_calls_tasks_result() {
     }
 }
 
+/// The same client as a program of its own, over real sockets and pipes.
+#[test]
+fn a_client_that_never_calls_tasks_result_is_at_fault_from_the_command_line() {
+    const PROGRAM: &str = env!("CARGO_BIN_EXE_mcp-interop");
+    for transport in Transport::ALL {
+        let mut command = std::process::Command::new(PROGRAM);
+        command.args(["client", "--scenario", SEED, "--transport", transport.as_str()]);
+        command.args(["--", PROGRAM, "drive", "--fault", "never-calls-tasks-result"]);
+        let output = command.output().unwrap();
+        let text = String::from_utf8_lossy(&output.stdout);
+        let said = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert_eq!(output.status.code(), Some(1), "{text}");
+        for part in [
+            "The two did not understand each other; the client is at fault",
+            "fail: the client is at fault",
+            "requirement tasks.input.requestor-calls-result (SHOULD) On seeing `input_required` the requestor calls \
+             tasks/result without waiting for completion.",
+            "1 outcome missed",
+        ] {
+            assert!(said.contains(part), "{part}\n{text}");
+        }
+    }
+}
+
 #[test]
 fn a_client_that_leaves_the_metadata_out_of_its_answer() {
     let bare = "[{ name: bare, breaks: tasks.input.response-related-meta, by: client,

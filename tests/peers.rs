@@ -154,6 +154,7 @@ fn play_client(peer: &Peer, transport: Transport) -> Result<Results, String> {
         transports: vec![transport],
         patience: Patience::default(),
         jobs: 1,
+        habit: None,
     };
     let clients = Drivers::new(driver, env!("CARGO_BIN_EXE_mcp-interop").into());
     let scenarios = files::embedded().scenarios;

@@ -12,6 +12,7 @@ use crate::run::client::{self, Options};
 use crate::run::drivers::Drivers;
 use crate::run::embedded_client::EmbeddedClient;
 use crate::run::environment::Environment;
+use crate::run::habits::Habit;
 use crate::run::{Results, surroundings};
 use crate::scenario::Scenario;
 use crate::scenario::exchange::Patience;
@@ -53,6 +54,10 @@ pub(super) struct Arguments {
     /// Play so many scenarios at once, each with a driver of its own [default: the number of cores]
     #[arg(long, short, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=MOST_JOBS))]
     jobs: Option<u16>,
+    /// Give our server an odd but legal habit: text-ids, unknown-members, streams-alone, no-sessions, ... (see
+    /// docs/peers.md)
+    #[arg(long, value_name = "NAME", value_parser = Habit::named)]
+    dialect: Option<Habit>,
     #[command(flatten)]
     output: Output,
 }
@@ -92,7 +97,7 @@ pub(super) fn run(arguments: Arguments) -> Result<u8, String> {
         return Ok(UNREACHED);
     }
     let results = play(way, &scenarios, &options)?;
-    let part = arguments.selection.part() || arguments.transport.is_some();
+    let part = arguments.selection.part() || arguments.transport.is_some() || arguments.dialect.is_some();
     output::conclude(&results, expectations.as_ref(), &arguments.output, part)
 }
 
@@ -106,9 +111,13 @@ fn target(arguments: &Arguments, scenarios: &Vec<Scenario>) -> Result<Target, St
         transports: Transport::ALL.to_vec(),
         patience: Patience::default(),
         jobs: arguments.jobs.map_or_else(cores, usize::from),
+        habit: arguments.dialect,
     };
     let (mut way, mut expectations) = (Way::Embedded, None);
     let mut chosen = arguments.selection.words(arguments.revision, arguments.config.as_deref());
+    if let Some(habit) = arguments.dialect {
+        chosen.extend(["--dialect".to_owned(), habit.name.to_owned()]);
+    }
     if !arguments.command.is_empty() {
         options.name = words::join(&arguments.command);
         chosen.push("--".to_owned());

@@ -1,4 +1,5 @@
-//! `list`: the scenarios, with the seats and revisions they hold for; or the faults of `serve --fault`.
+//! `list`: the scenarios, with the seats and revisions they hold for; or the faults of `serve --fault` and
+//! `drive --fault`.
 
 use super::screen;
 use super::selection::{Selection, revision};
@@ -20,28 +21,34 @@ pub(super) struct Arguments {
     /// Only scenarios that hold for this revision
     #[arg(long, value_parser = revision)]
     revision: Option<Revision>,
-    /// List the faults that `serve --fault` knows, with the requirements they break
+    /// List the faults that `serve --fault` and `drive --fault` know, with the requirements they break
     #[arg(long, conflicts_with_all = ["scenarios", "folder", "revision"])]
     faults: bool,
 }
 
-/// The faults of a server that is alive, by the area of the requirement that each breaks, and the harmless variations.
+/// The faults of parties that are alive, by the party and by the area of the requirement that each breaks, and the harmless
+/// variations.
 fn faults() -> Result<u8, String> {
-    let live: Vec<_> = library::all().iter().filter(|f| f.by == Party::Server).filter_map(|f| f.alive().ok()).collect();
-    let width = live.iter().map(|f| f.name.len()).max().unwrap_or_default();
-    let mut areas: BTreeMap<&str, Vec<(&str, &str)>> = BTreeMap::new();
-    for fault in &live {
-        let breaks = fault.breaks.as_deref().unwrap_or(HARMLESS);
-        let area = breaks.split('.').next().unwrap_or(breaks);
-        areas.entry(area).or_default().push((&fault.name, breaks));
-    }
-    for (area, faults) in areas {
-        screen::line(&format!("{area}: {}", count(faults.len(), "fault")))?;
-        for (name, breaks) in faults {
-            screen::line(&format!("  {name:width$}  {breaks}"))?;
+    let mut all = 0;
+    for (party, command) in [(Party::Server, "serve"), (Party::Client, "drive")] {
+        let live: Vec<_> = library::all().iter().filter(|f| f.by == party).filter_map(|f| f.alive().ok()).collect();
+        let width = live.iter().map(|f| f.name.len()).max().unwrap_or_default();
+        let mut areas: BTreeMap<&str, Vec<(&str, &str)>> = BTreeMap::new();
+        for fault in &live {
+            let breaks = fault.breaks.as_deref().unwrap_or(HARMLESS);
+            let area = breaks.split('.').next().unwrap_or(breaks);
+            areas.entry(area).or_default().push((&fault.name, breaks));
         }
+        screen::line(&format!("of a {party}: mcp-interop {command} --fault NAME"))?;
+        for (area, faults) in areas {
+            screen::line(&format!("  {area}: {}", count(faults.len(), "fault")))?;
+            for (name, breaks) in faults {
+                screen::line(&format!("    {name:width$}  {breaks}"))?;
+            }
+        }
+        all += live.len();
     }
-    screen::line(&count(live.len(), "fault"))?;
+    screen::line(&count(all, "fault"))?;
     Ok(0)
 }
 

@@ -122,6 +122,16 @@ impl Sample {
 
     pub(crate) fn breaking_text(&mut self, text: &str, requirement: &str) -> u32 {
         let seq = self.client_text(text);
+        self.marked_as_breaking(seq, requirement)
+    }
+
+    /// The server says it, to break something on purpose.
+    pub(crate) fn server_breaking(&mut self, value: Value, requirement: &str) -> u32 {
+        let seq = self.server(value);
+        self.marked_as_breaking(seq, requirement)
+    }
+
+    fn marked_as_breaking(&mut self, seq: u32, requirement: &str) -> u32 {
         for event in &mut self.events {
             if let (true, Body::Message { breaks, .. }) = (event.seq == seq, &mut event.body) {
                 breaks.push(requirement.to_owned());

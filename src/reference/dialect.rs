@@ -1,5 +1,6 @@
 //! Odd but legal habits of a reference peer.
 
+use serde_json::{Value, json};
 use std::time::Duration;
 
 /// Odd but legal habits; the default is a plain honest party.
@@ -18,6 +19,12 @@ pub struct Dialect {
     pub task_page_size: usize,
     /// Ids of requests are strings.
     pub string_ids: bool,
+    /// The number of the first request; the others count on from there.
+    pub first_id: i64,
+    /// Errors have `data`.
+    pub error_data: bool,
+    /// Results have a member that no schema knows.
+    pub unknown_members: bool,
     /// How long a task rests before its work begins.
     pub task_delay: Duration,
 }
@@ -31,7 +38,25 @@ impl Default for Dialect {
             page_size: None,
             task_page_size: 50,
             string_ids: false,
+            first_id: 1,
+            error_data: false,
+            unknown_members: false,
             task_delay: Duration::from_millis(20),
+        }
+    }
+}
+
+impl Dialect {
+    /// Gives an answer the members that this dialect has beyond what is needed. An empty result stays empty: that of `ping`
+    /// must be.
+    pub fn colour(&self, answer: &mut Value) {
+        if let (true, Some(Value::Object(error))) = (self.error_data, answer.get_mut("error")) {
+            error.entry("data").or_insert_with(|| json!({ "seen": [null, 1.5, "\u{e9}"], "again": false }));
+        }
+        if let (true, Some(Value::Object(result))) = (self.unknown_members, answer.get_mut("result"))
+            && !result.is_empty()
+        {
+            result.insert("x-unknown".into(), json!({ "of": "nobody" }));
         }
     }
 }

@@ -83,6 +83,7 @@ struct Followed {
 pub struct Requestor {
     following: Following,
     string_ids: bool,
+    first_id: i64,
     counters: BTreeMap<SessionKey, i64>,
     open: BTreeMap<(SessionKey, Id), Open>,
     followed: BTreeMap<u64, Followed>,
@@ -90,12 +91,13 @@ pub struct Requestor {
 }
 
 impl Requestor {
-    /// `string_ids`: its ids are strings (`r-1`), not integers. Either way they count from 1 in each session.
+    /// `string_ids`: its ids are strings (`r-1`), not integers. Either way they count from `first_id` in each session.
     #[must_use]
-    pub fn new(following: Following, string_ids: bool) -> Requestor {
+    pub fn new(following: Following, string_ids: bool, first_id: i64) -> Requestor {
         Requestor {
             following,
             string_ids,
+            first_id,
             counters: BTreeMap::new(),
             open: BTreeMap::new(),
             followed: BTreeMap::new(),
@@ -130,8 +132,8 @@ impl Requestor {
         purpose: Purpose,
         role: Role,
     ) -> (Id, Value) {
-        let counter = self.counters.entry(session).or_insert(0);
-        *counter += 1;
+        let counter = self.counters.entry(session).or_insert(self.first_id.saturating_sub(1));
+        *counter = counter.saturating_add(1);
         let id = if self.string_ids { Id::Text(format!("r-{counter}")) } else { Id::Integer(*counter) };
         let message = rpc::request(&id, method, params);
         self.open.insert((session, id.clone()), Open { purpose, route, role });

@@ -2,6 +2,7 @@
 
 use super::agenda::{Agenda, Closed, skipped};
 use super::crew::crew;
+use super::habits::Habit;
 use super::pace::Pace;
 use super::pair::{capabilities, header, server_of};
 use super::{Played, Results, Skipped, Trouble};
@@ -18,6 +19,7 @@ use crate::trace::event::EndReason;
 use crate::trace::{Seat, Trace, Transport};
 use crate::transport::Link;
 use crate::wire::Party;
+use crate::wire::http::ServerPolicy;
 use serde_json::Map;
 use std::cell::RefCell;
 use std::future::Future;
@@ -40,11 +42,11 @@ pub struct Opened<H> {
 pub trait Clients {
     /// One that is ready to be moved.
     type Held;
-    /// Gets one ready.
+    /// Gets one ready. `policy` is how our end behaves over HTTP.
     ///
     /// # Errors
     /// When it cannot be started.
-    fn open(&self, play: &Play) -> impl Future<Output = Result<Opened<Self::Held>, Unready>>;
+    fn open(&self, play: &Play, policy: ServerPolicy) -> impl Future<Output = Result<Opened<Self::Held>, Unready>>;
     /// The way to it; `None`: it moves by itself.
     fn mover<'h>(&self, held: &'h mut Self::Held) -> Option<&'h mut Mover>;
     /// Has one that is opened still to come up?
@@ -83,6 +85,8 @@ pub struct Options {
     pub patience: Patience,
     /// How many plays may be under way at once, each with a client of its own; at least one is.
     pub jobs: usize,
+    /// The odd but legal habit of our server, if it has one; what cannot be played with it is left out.
+    pub habit: Option<Habit>,
 }
 
 /// Plays all scenarios against a client, in the order of selection. `random` gives 64 random bits a call; `surroundings` is
@@ -114,7 +118,8 @@ pub async fn client<C: Clients>(
             break;
         }
         let Some(held) = agenda.over(&chosen, transport, &mut results.skipped) else { continue };
-        let plays = held.into_iter().flat_map(|s| agenda.plays(s.clone(), transport, random)).collect::<Vec<Play>>();
+        let plays = held.into_iter().filter(|s| options.habit.is_none_or(|habit| habit.applies(s, transport)));
+        let plays = plays.flat_map(|s| agenda.plays(s.clone(), transport, random)).collect::<Vec<Play>>();
         let state = RefCell::new(State { pace: Pace::of(Party::Client, options.patience), silent: 0, given_up: None });
         let run = Run { clients, options, transport, interrupted: interrupted.clone(), state };
         for came in crew(options.jobs, plays, |play| run.play(play, &surroundings)).await {
@@ -233,9 +238,13 @@ impl<C: Clients> Run<'_, C> {
     ) -> Result<(Played, bool), Unready> {
         let mut server = {
             let surroundings = &mut *surroundings.borrow_mut();
-            server_of(play, surroundings(), None)
+            server_of(play, surroundings(), self.options.habit.map(|habit| habit.server))
         };
-        let Opened { link, to, mut held } = self.clients.open(play).await?;
+        let mut policy = ServerPolicy::reference();
+        if let Some(habit) = self.options.habit {
+            (habit.http)(&mut policy);
+        }
+        let Opened { link, to, mut held } = self.clients.open(play, policy).await?;
         let client = match self.clients.mover(&mut held) {
             Some(mover) => Moved::Driven(director::Client { mover, to, capabilities: capabilities(play) }),
             None => Moved::Alone,

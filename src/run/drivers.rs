@@ -63,11 +63,12 @@ pub(super) struct Meeting {
     pub(super) place: Option<Kept>,
 }
 
-/// Opens an end of ours for one client. `program` is the file of this program, which a client starts over stdio.
-pub(super) async fn meeting(transport: Transport, program: &Path) -> std::io::Result<Meeting> {
+/// Opens an end of ours for one client, which behaves like that over HTTP. `program` is the file of this program, which a client
+/// starts over stdio.
+pub(super) async fn meeting(transport: Transport, program: &Path, policy: ServerPolicy) -> std::io::Result<Meeting> {
     Ok(match transport {
         Transport::Http => {
-            let (link, url) = listening().await?;
+            let (link, url) = listening(policy).await?;
             Meeting { link, to: Target::Url(url), place: None }
         }
         Transport::Stdio => {
@@ -83,13 +84,13 @@ pub(super) async fn meeting(transport: Transport, program: &Path) -> std::io::Re
 }
 
 /// An end of ours that listens on the loopback interface for one client, and its URL.
-pub(super) async fn listening() -> std::io::Result<(Link, String)> {
+pub(super) async fn listening(policy: ServerPolicy) -> std::io::Result<(Link, String)> {
     let (numbers, bounds) = (Numbers::default(), Bounds::default());
     let mut entropy = surroundings::real();
     let acceptor = Acceptor::loopback(0).await?;
     let port = acceptor.address().map_or(0, |address| address.port());
     let bits = move || entropy.bits().to_be_bytes();
-    let (policy, habits) = (ServerPolicy::reference(), ServerHabits::default());
+    let habits = ServerHabits::default();
     let server = HttpServer::new(acceptor, policy, bits, SessionKey(0), habits, &numbers, bounds);
     Ok((Link::HttpServer(Box::new(server)), format!("http://127.0.0.1:{port}/mcp")))
 }
@@ -166,9 +167,9 @@ pub(super) fn refused(e: &std::io::Error) -> Unready {
 impl Clients for Drivers {
     type Held = Held;
 
-    async fn open(&self, play: &Play) -> Result<Opened<Held>, Unready> {
+    async fn open(&self, play: &Play, policy: ServerPolicy) -> Result<Opened<Held>, Unready> {
         let transport = play.plan.transport();
-        let Meeting { link, to, place } = meeting(transport, &self.program).await.map_err(|e| refused(&e))?;
+        let Meeting { link, to, place } = meeting(transport, &self.program, policy).await.map_err(|e| refused(&e))?;
         let driver = self.ready().await?;
         if let Some(feed) = link.feed() {
             driver.process().tell_meanwhile(&feed);

@@ -12,6 +12,7 @@ use crate::trace::{Seat, Transport};
 use crate::transport::Link;
 use crate::wire::http::ServerPolicy;
 use std::cell::RefCell;
+use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -55,7 +56,7 @@ impl<F: FnMut() -> Surroundings> Servers for Embedded<F> {
         true
     }
 
-    async fn close(&self, (stop, host): Self::Held, _: bool) -> Option<String> {
+    async fn close(&self, (stop, host): Self::Held, _: Option<Duration>) -> Option<String> {
         finish(stop, host).await;
         None
     }

@@ -23,8 +23,8 @@ pub struct EmbeddedClient {
 impl Clients for EmbeddedClient {
     type Held = (watch::Sender<bool>, Driven);
 
-    async fn open(&self, play: &Play) -> Result<Opened<Self::Held>, Unready> {
-        let (near, far) = ends(play.plan.transport(), Seat::Server, ServerPolicy::reference());
+    async fn open(&self, play: &Play, policy: ServerPolicy) -> Result<Opened<Self::Held>, Unready> {
+        let (near, far) = ends(play.plan.transport(), Seat::Server, policy);
         let (stop, stopped) = watch::channel(false);
         let clients = Reference {
             surroundings: self.surroundings,

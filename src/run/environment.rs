@@ -11,6 +11,7 @@ use crate::scenario::Scenario;
 use crate::seat::Play;
 use crate::spec::Revision;
 use crate::wire::Party;
+use crate::wire::http::ServerPolicy;
 use serde_json::json;
 
 /// Names the scenario.
@@ -44,9 +45,9 @@ pub struct Environment {
 impl Clients for Environment {
     type Held = Process;
 
-    async fn open(&self, play: &Play) -> Result<Opened<Process>, Unready> {
+    async fn open(&self, play: &Play, policy: ServerPolicy) -> Result<Opened<Process>, Unready> {
         let name = play.plan.scenario().known_as.as_deref().unwrap_or_default();
-        let (link, url) = listening().await.map_err(|e| refused(&e))?;
+        let (link, url) = listening(policy).await.map_err(|e| refused(&e))?;
         let mut command = self.command.clone();
         command.words.push(url.clone());
         command.env.extend(variables(name, play.revision));

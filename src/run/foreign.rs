@@ -10,21 +10,13 @@ use crate::peer::start::{self, ServerProcess, StartError};
 use crate::trace::Transport;
 use crate::transport::http_client::HttpHabits;
 use crate::transport::{Bounds, Link, Numbers};
-use std::cell::Cell;
 use std::time::Duration;
-use tokio::time::Instant;
-
-/// How long a server on pipes may take to end with its input before it is told to. One that did not is known from then on,
-/// and gets less.
-const STAYS: Duration = Duration::from_secs(2);
 
 /// Starts and stops one server again and again.
 #[derive(Debug)]
 pub struct Foreign {
     spec: ServerSpec,
     ladder: Ladder,
-    /// It did not end with its input.
-    stays: Cell<bool>,
 }
 
 /// What was started for a connection.
@@ -40,7 +32,7 @@ impl Foreign {
     /// A server that nothing is done with yet.
     #[must_use]
     pub fn new(spec: ServerSpec) -> Foreign {
-        Foreign { spec, ladder: Ladder::default(), stays: Cell::new(false) }
+        Foreign { spec, ladder: Ladder::default() }
     }
 }
 
@@ -67,14 +59,11 @@ impl Servers for Foreign {
         }
     }
 
-    async fn close(&self, held: Held, patient: bool) -> Option<String> {
+    async fn close(&self, held: Held, patience: Option<Duration>) -> Option<String> {
         let stderr = match held {
             Held::Pipes(process) => {
-                let patient = patient && !self.stays.get();
-                let input = if patient { STAYS } else { self.ladder.input };
-                let begin = Instant::now();
+                let input = patience.unwrap_or(self.ladder.input);
                 process.stop(&Ladder { input, ..self.ladder }).await;
-                self.stays.set(self.stays.get() || patient && begin.elapsed() >= input);
                 Some(process.stderr())
             }
             Held::Listening(mut server) => {

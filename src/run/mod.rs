@@ -12,6 +12,7 @@ pub mod embedded_client;
 pub mod environment;
 pub mod folder;
 pub mod foreign;
+pub mod habits;
 pub mod pace;
 pub mod pair;
 pub mod server;

@@ -21,10 +21,20 @@ use serde_json::{Map, Value};
 use std::cell::RefCell;
 use std::future::Future;
 use std::time::Duration;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, SemaphorePermit, watch};
 
 /// After so many plays in which nothing at all came of a server it is given up, though it still says what it offers.
 const MOST_SILENT: usize = 8;
+
+/// For each play that is under way, so many servers on pipes may be on their way out: how each of them leaves is of interest,
+/// and what is idle hinders nobody.
+const LEAVING: usize = 4;
+
+/// How long a server on pipes may take to end with its input before it is told to, at least.
+const LEAVES: Duration = Duration::from_secs(4);
+
+/// It may take so many times what its first answer took: that tells what the machine has to do.
+const SLACK: u32 = 4;
 
 /// A server under test, which can be connected to again and again.
 pub trait Servers {
@@ -43,9 +53,9 @@ pub trait Servers {
     fn can_lack(&self) -> bool {
         false
     }
-    /// The connection is over. `patient`: how the server leaves is of interest, so that it is given time for it. Gives what the
-    /// server wrote on its standard error.
-    fn close(&self, held: Self::Held, patient: bool) -> impl Future<Output = Option<String>>;
+    /// The connection is over. `patience`: how the server leaves is of interest, so that it is given so much time for it. Gives
+    /// what the server wrote on its standard error.
+    fn close(&self, held: Self::Held, patience: Option<Duration>) -> impl Future<Output = Option<String>>;
 }
 
 /// What is played, and how.
@@ -118,7 +128,15 @@ pub async fn server<S: Servers>(
             break;
         }
         let Some(held) = agenda.over(&chosen, transport, &mut results.skipped) else { continue };
-        let run = Run { servers, options, transport, interrupted: interrupted.clone(), state: RefCell::default() };
+        let jobs = options.jobs.max(1);
+        let run = Run {
+            servers,
+            options,
+            transport,
+            interrupted: interrupted.clone(),
+            turns: Semaphore::new(jobs),
+            state: RefCell::default(),
+        };
         let offer = match run.survey(survey::PATIENCE).await {
             Ok(Some(offer)) => offer,
             Ok(None) => break,
@@ -139,7 +157,8 @@ pub async fn server<S: Servers>(
             }
         }
         run.state.borrow_mut().pace = Some(pace);
-        let came = crew(options.jobs, plays, |play| run.play(play, &surroundings)).await;
+        let leaving = if transport == Transport::Stdio { jobs.saturating_mul(LEAVING) } else { 0 };
+        let came = crew(jobs.saturating_add(leaving), plays, |play| run.play(play, &surroundings)).await;
         for came in came {
             match came {
                 Came::Played(played) => results.played.push(*played),
@@ -178,6 +197,8 @@ struct Run<'a, S> {
     options: &'a Options,
     transport: Transport,
     interrupted: watch::Receiver<bool>,
+    /// One for each play that may be under way.
+    turns: Semaphore,
     state: RefCell<State>,
 }
 
@@ -199,6 +220,7 @@ impl<S: Servers> Run<'_, S> {
 
     /// Plays, unless the server was given up.
     async fn play(&self, play: Play, surroundings: &RefCell<&mut dyn FnMut() -> Surroundings>) -> Came {
+        let mut turn = self.turns.acquire().await.ok();
         if *self.interrupted.borrow() {
             return Came::Interrupted;
         }
@@ -212,7 +234,7 @@ impl<S: Servers> Run<'_, S> {
             patience.start = patience.step;
         }
         let mut play = Play { patience, ..play };
-        let (mut came, closed) = match self.one(&play, surroundings).await {
+        let (mut came, closed) = match self.one(&play, &mut turn, surroundings).await {
             Ok(played) => {
                 let silence = is_silent(&played.trace);
                 if let Some(pace) = &mut self.state.borrow_mut().pace {
@@ -242,7 +264,7 @@ impl<S: Servers> Run<'_, S> {
             // that it could not start is the machine's affair, unless it is so again
             Ok(Some(_)) if silent < MOST_SILENT && not_started(&came) => {
                 play.again = true;
-                if let Ok(played) = self.one(&play, surroundings).await {
+                if let Ok(played) = self.one(&play, &mut turn, surroundings).await {
                     if let Some(pace) = &mut self.state.borrow_mut().pace {
                         pace.note(&played.trace);
                     }
@@ -286,13 +308,15 @@ impl<S: Servers> Run<'_, S> {
             () = own::raised(&mut interrupted) => Ok(None),
             offer = survey::survey(link, self.options.revision, patience) => offer.map(Some),
         };
-        let stderr = self.servers.close(held, false).await;
+        let stderr = self.servers.close(held, None).await;
         offer.map_err(|failed| Closed { what: failed.what, stderr, blame: failed.blame })
     }
 
+    /// Plays. The turn is given back as soon as nothing but the end of the server is waited for.
     async fn one(
         &self,
         play: &Play,
+        turn: &mut Option<SemaphorePermit<'_>>,
         surroundings: &RefCell<&mut dyn FnMut() -> Surroundings>,
     ) -> Result<Played, Closed> {
         let (mut client, mut further) = {
@@ -303,8 +327,21 @@ impl<S: Servers> Run<'_, S> {
         let (link, held) = self.servers.open(play.plan.transport(), &play.plan.scenario().lacking()).await?;
         let ended = own::play(play, &mut client, &mut further, link, None, self.interrupted.clone()).await;
         // of one that has failed already it is not asked how it leaves
-        let patient = ended.finished();
-        let events = ended.leave(async { drop(self.servers.close(held, patient).await) }).await;
+        let well = ended.finished() && !*self.interrupted.borrow();
+        let patience = well.then(|| LEAVES.max(ended.first_heard() * SLACK));
+        if well && self.transport == Transport::Stdio {
+            *turn = None;
+        }
+        let mut interrupted = self.interrupted.clone();
+        let leaves = async {
+            tokio::select! {
+                biased;
+                // one that is on its way out is not waited for any more
+                () = own::raised(&mut interrupted), if well => {}
+                _ = self.servers.close(held, patience) => {}
+            }
+        };
+        let events = ended.leave(leaves).await;
         let header = header(play, "mcp-interop", &self.options.name, self.options.bound.clone());
         let trace = Trace { header, events };
         let judgement = judge::judge(&trace);

@@ -43,7 +43,7 @@ impl Servers for Sluggish {
         Ok((near, Held::Up(stop, host)))
     }
 
-    async fn close(&self, held: Held, _: bool) -> Option<String> {
+    async fn close(&self, held: Held, _: Option<Duration>) -> Option<String> {
         if let Held::Up(stop, host) = held {
             finish(stop, host).await;
         }

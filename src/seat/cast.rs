@@ -45,6 +45,9 @@ pub(super) fn answers(play: &Play) -> Answers {
         };
         let Some(result) = said.map(|said| known(said, &mut env)).or_else(refusal) else { continue };
         match asked.map(|a| &a.verb) {
+            Some(Verb::Requests { method }) if method == "sampling/createMessage" && result.get("error").is_some() => {
+                answers.sampling = result;
+            }
             Some(Verb::Requests { method }) if method == "sampling/createMessage" => {
                 // what the file leaves open the client says as ever
                 for (name, value) in result.as_object().into_iter().flatten() {

@@ -203,6 +203,11 @@ impl<'m> Director<'m> {
         self.went = true;
     }
 
+    /// See [`Director::went`].
+    pub(super) fn has_gone(&self) -> bool {
+        self.went
+    }
+
     /// Does it answer nothing any more?
     pub(super) fn hangs(&self) -> bool {
         self.hung

@@ -35,6 +35,12 @@ impl Ended<'_> {
         self.recorder.ended_with() == Some(&EndReason::Finished)
     }
 
+    /// When the first message of the other party came; the whole time if none did.
+    #[must_use]
+    pub fn first_heard(&self) -> Duration {
+        self.recorder.first_of(self.link.party().other()).unwrap_or(self.recorder.now())
+    }
+
     /// Does whoever moves the client answer nothing any more?
     #[must_use]
     pub fn driver_hangs(&self) -> bool {
@@ -50,6 +56,12 @@ impl Ended<'_> {
 
     async fn waits(&mut self) -> bool {
         let Some(director) = &mut self.director else { return false };
+        if matches!(self.link, Link::Stdio(_)) && director.has_gone() {
+            // a client waits for the program that it started to end, when it has closed its input
+            for event in self.link.order(Order::EndInput) {
+                keep(&mut self.recorder, &self.sessions, event);
+            }
+        }
         let deadline = Instant::now() + PATIENCE;
         while director.is_leaving() {
             tokio::select! {

@@ -3,6 +3,7 @@
 use crate::scenario::exchange::Exchange;
 use crate::trace::event::{Body, EndReason, Event};
 use crate::trace::redact::Redactor;
+use crate::wire::Party;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -82,6 +83,13 @@ impl Recorder {
             Body::End { reason } => Some(reason),
             _ => None,
         })
+    }
+
+    /// When the first message of that party came.
+    #[must_use]
+    pub fn first_of(&self, party: Party) -> Option<Duration> {
+        let of_party = |event: &&Event| matches!(event.body, Body::Message { from, .. } if from == party);
+        self.events.iter().find(of_party).map(|event| Duration::from_micros(event.at))
     }
 
     /// The events.

@@ -20,15 +20,15 @@ impl Monitor for Answers {
             "sampling.capability.declared",
             "sampling.result.role-assistant",
             "sampling.result.tool-use-stop-reason",
-            "sampling.tools.client-declares",
+            "sampling.tools.client-rejects-undeclared",
         ]
     }
 
     fn said(&mut self, scene: &Scene<'_>, index: usize, said: &Said, notes: &mut Notes<'_>) {
-        if said.from != Party::Client || !said.is_result() {
-            return;
+        let Some(request) = scene.c.request_of(said).filter(|_| said.from == Party::Client) else { return };
+        if !said.is_result() {
+            return refused(scene, index, said, request, notes);
         }
-        let Some(request) = scene.c.request_of(said) else { return };
         let (id, capability) = match request.message.method() {
             Some("elicitation/create") => ("elicitation.capability.declared", "elicitation"),
             Some("roots/list") => ("roots.capability.declared", "roots"),
@@ -62,6 +62,18 @@ fn roots(index: usize, said: &Said, notes: &mut Notes<'_>) {
     }
 }
 
+fn brings_tools(request: &Said) -> bool {
+    let asked = request.message.params();
+    request.requests("sampling/createMessage") && (asked.get("tools").is_some() || asked.get("toolChoice").is_some())
+}
+
+/// Who knows no tools refuses those that come.
+fn refused(scene: &Scene<'_>, index: usize, said: &Said, request: &Said, notes: &mut Notes<'_>) {
+    if brings_tools(request) && scene.c.declares(said, Party::Client, "sampling.tools") == Some(false) {
+        notes.held("sampling.tools.client-rejects-undeclared", index);
+    }
+}
+
 /// A model speaks as the assistant, and says when it wants to use a tool.
 fn sampled(scene: &Scene<'_>, index: usize, said: &Said, request: &Said, notes: &mut Notes<'_>) {
     let result = said.message.result();
@@ -73,12 +85,9 @@ fn sampled(scene: &Scene<'_>, index: usize, said: &Said, request: &Said, notes: 
         let id = "sampling.result.role-assistant";
         notes.either(role == "assistant", id, index, "/result/role", "the role `assistant`", short(role));
     }
-    let asked = request.message.params();
-    if asked.get("tools").is_some() || asked.get("toolChoice").is_some() {
-        if let Some(declared) = scene.c.declares(said, Party::Client, "sampling.tools") {
-            let expected = "an error, because `sampling.tools` was not declared";
-            notes.either(declared, "sampling.tools.client-declares", index, "/result", expected, "a result");
-        }
+    if brings_tools(request) && scene.c.declares(said, Party::Client, "sampling.tools") == Some(false) {
+        let expected = "an error, because `sampling.tools` was not declared";
+        notes.broken("sampling.tools.client-rejects-undeclared", index, "/result", expected, "a result");
     }
     let is_use = |block: &Value| block.get("type").is_some_and(|kind| kind == "tool_use");
     let uses = match result.get("content") {

@@ -169,7 +169,8 @@ fn disconnects(scene: &Scene<'_>, session: usize, notes: &mut Notes<'_>) {
             && s.from == Party::Client
             && matches!(s.message.kind(), Kind::Request { .. } | Kind::Notification { .. })
             && !is_ping(s)
-            && scene.c.known_when(answer, *i)
+            // before the answer a client says nothing of the kind
+            && *i > answer
     };
     let id = "lifecycle.version.client-disconnects";
     if let Some((index, said)) = scene.c.iter().find(goes_on) {

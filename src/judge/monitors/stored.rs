@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::stored_features as features;
 
-pub(super) const NAMES: [&str; 16] = [
+pub(super) const NAMES: [&str; 19] = [
     "tour",
     "tour-over-http",
     "refusals",
@@ -23,6 +23,9 @@ pub(super) const NAMES: [&str; 16] = [
     "features",
     "nothing-declared",
     "questions",
+    "roots",
+    "undeclared-questions",
+    "a-version-of-nobody",
     "streams",
     "heads",
     "renewed",
@@ -44,6 +47,9 @@ pub(super) fn trace(name: &str) -> Trace {
         "features" => features::features(),
         "nothing-declared" => features::nothing_declared(),
         "questions" => features::questions(),
+        "roots" => features::roots(),
+        "undeclared-questions" => features::undeclared_questions(),
+        "a-version-of-nobody" => features::a_version_of_nobody(),
         "pile" => pile(),
         "streams" => over_http::streams(),
         "heads" => over_http::heads(),

@@ -197,6 +197,52 @@ fn sampling(t: &mut Sample) {
     ));
 }
 
+/// A client that tells its roots, and samples without tools.
+pub(super) fn roots() -> Trace {
+    let mut t = Sample::new(Seat::Server, Transport::Stdio);
+    t.handshake(json!({"roots": {}, "sampling": {}}), json!({}));
+    t.server(request(json!(1), "roots/list", json!({})));
+    t.client(result(json!(1), json!({"roots": [{"uri": "file:///home/ann/work..old", "name": "work"}]})));
+    let asked = json!({"role": "user", "content": {"type": "text", "text": "Is it warm?"}});
+    let tools = json!({"messages": [asked], "maxTokens": 10, "tools": [tool("weather")]});
+    t.server_breaking(request(json!(2), "sampling/createMessage", tools), "sampling.tools.server-respects");
+    t.client(error(json!(2), -32602));
+    t.done()
+}
+
+/// Our server, which asks for what the client did not declare.
+pub(super) fn undeclared_questions() -> Trace {
+    let mut t = Sample::new(Seat::Server, Transport::Stdio);
+    t.handshake(json!({}), json!({}));
+    let breaks = "lifecycle.capability.server-uses-declared";
+    t.server_breaking(request(json!(1), "roots/list", json!({})), breaks);
+    t.client(error(json!(1), -32601));
+    let form = json!({"message": "Sure?", "requestedSchema": {"type": "object", "properties": {}}});
+    t.server_breaking(request(json!(2), "elicitation/create", form), breaks);
+    t.client(error(json!(2), -32601));
+    let asked = json!({"role": "user", "content": {"type": "text", "text": "Is it warm?"}});
+    let sample = json!({"messages": [asked], "maxTokens": 10});
+    t.server_breaking(request(json!(3), "sampling/createMessage", sample), breaks);
+    t.client(error(json!(3), -32601));
+    t.client(request(json!(90), "ping", json!({})));
+    t.server(result(json!(90), json!({})));
+    t.done()
+}
+
+/// Our server, which answers with a version that nobody speaks.
+pub(super) fn a_version_of_nobody() -> Trace {
+    let mut t = Sample::new(Seat::Server, Transport::Stdio);
+    let about =
+        json!({"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "c", "version": "1"}});
+    t.client(request(json!(0), "initialize", about));
+    let answer =
+        json!({"protocolVersion": "1999-01-01", "capabilities": {}, "serverInfo": {"name": "s", "version": "1"}});
+    t.server_breaking(result(json!(0), answer), "lifecycle.version.server-counter-offer");
+    t.client(request(json!(1), "ping", json!({})));
+    t.server(result(json!(1), json!({})));
+    t.done()
+}
+
 /// A server that declares nothing, and our client that asks for everything.
 pub(super) fn nothing_declared() -> Trace {
     let mut t = Sample::new(Seat::Client, Transport::Stdio);

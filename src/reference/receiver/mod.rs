@@ -138,7 +138,7 @@ impl Receiver {
     ) -> Receiver {
         let cursor_key = surroundings.bits();
         Receiver {
-            requestor: Requestor::new(following, dialect.string_ids),
+            requestor: Requestor::new(following, dialect.string_ids, dialect.first_id),
             dialect,
             out: Vec::new(),
             surroundings,
@@ -204,7 +204,9 @@ impl Receiver {
 
     /// Answers a request.
     pub fn answer(&mut self, session: SessionKey, id: &Id, outcome: &Outcome) {
-        self.send(session, Route::Answer(id.clone()), rpc::answer(id, outcome));
+        let mut answer = rpc::answer(id, outcome);
+        self.dialect.colour(&mut answer);
+        self.send(session, Route::Answer(id.clone()), answer);
     }
 
     /// Carries out a request: begins its work, and answers it then or, as a task, at once.

@@ -14,6 +14,7 @@ use crate::trace::event::{Body, Event};
 use crate::trace::redact::Redactor;
 use crate::transport::attach::Kept;
 use crate::wire::Party;
+use crate::wire::http::ServerPolicy;
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -143,14 +144,15 @@ impl<'a> Desk<'a> {
         if let Some(why) = &self.over {
             return Heard::Over(why.clone());
         }
-        let Meeting { link, to, place } = match drivers::meeting(self.transport, self.program).await {
-            Ok(meeting) => meeting,
-            Err(e) => {
-                let why = format!("the harness cannot listen on the loopback interface: {e}");
-                self.over = Some(why.clone());
-                return Heard::Over(why);
-            }
-        };
+        let Meeting { link, to, place } =
+            match drivers::meeting(self.transport, self.program, ServerPolicy::reference()).await {
+                Ok(meeting) => meeting,
+                Err(e) => {
+                    let why = format!("the harness cannot listen on the loopback interface: {e}");
+                    self.over = Some(why.clone());
+                    return Heard::Over(why);
+                }
+            };
         let mut host = Host::honest(Box::new(server()));
         host.record = Some(self.tell.clone());
         let (stop, stopped) = watch::channel(false);

@@ -37,9 +37,13 @@ fn rows_become_scenarios_with_the_values_of_the_row() {
     assert_eq!(row.title, "An unknown task is refused, whatever is asked of it: cancel");
     assert!(matches!(&act(&row.exchange[0]).verb, Verb::Requests { method } if method == "tasks/cancel"));
     assert_eq!(row.exchange[1].proves[0].id, "tasks.error.unknown-id-cancel");
+    // what it does not give is not said: over which stream
+    assert_eq!(act(&row.exchange[0]).over, None);
+    assert_eq!(act(&find("tasks/unknown-ids#cancel-of-the-client").exchange[1]).over.as_deref(), Some("reason"));
     // the needs of the file first, then those of the row
-    let needs: Vec<String> = row.needs.iter().map(|n| format!("{:?}", n.what)).collect();
-    assert_eq!(needs, ["Capability(\"tasks\")", "Capability(\"tasks.cancel\")"]);
+    let stdio = find("lifecycle/server-asks-undeclared#roots");
+    let needs: Vec<String> = stdio.needs.iter().map(|n| format!("{:?}", n.what)).collect();
+    assert!(needs.len() == 2 && needs[0].starts_with("Tool") && needs[1].starts_with("Lack"), "{needs:?}");
 }
 
 #[test]
