@@ -199,10 +199,7 @@ pub fn markdown(checked: &Checked) -> String {
 
 fn cell(came: Option<&Came>) -> String {
     let quoted = |text: &str| format!("`{}`", cut(&escape(text), CELL).replace('`', "'").replace('|', "\\|"));
-    let plain = |text: &str| {
-        let text = cut(&escape(text), CELL).replace('|', "\\|").replace('<', "&lt;");
-        text
-    };
+    let plain = |text: &str| cut(&escape(text), CELL).replace('|', "\\|").replace('<', "&lt;");
     match came {
         Some(Came::Supported(Shown::Wire(event))) => match &event.body {
             Body::Message { text, .. } => {

@@ -16,6 +16,9 @@ pub async fn act(play: &Play, mover: &mut Mover, to: Target, capabilities: Value
     let patience = play.patience.start;
     let late = || format!("connect: nothing came of it within {} s", patience.as_secs());
     tokio::time::timeout(patience, connecting).await.map_err(|_| late())??;
+    // a server that asks on the stream that the client listens on loses what it asks before that is open, and nobody tells
+    // when it is
+    tokio::time::sleep(play.patience.settle).await;
     let done = all(play, mover, &client).await;
     let left = ordered(mover, &client, Action::Close).await;
     done.and(left.map(drop))

@@ -21,7 +21,7 @@ pub(crate) const NO_OCCASION: &[(&str, &str)] = &[
     ("invalid-parameters-with-another-code", "no scenario calls a tool with parameters that are none"),
     ("a-task-that-never-shows-work", "no scenario polls a task twice that still works"),
     ("content-of-a-url", "the embedded client takes no questions that are asked by a URL"),
-    ("goes-on-with-what-is-gone", "in no scenario does a client lose its session"),
+    ("goes-on-with-what-is-gone", "it changes how a client leaves, and the embedded one begins anew before"),
     ("calls-a-plain-tool-as-a-task", "nothing shows that the client had read which tools there are"),
     ("calls-a-task-tool-plainly", "nothing shows that the client had read which tools there are"),
     ("takes-no-question-from-a-listening-stream", "the embedded server asks over the stream of `tasks/result`"),
@@ -62,4 +62,9 @@ pub(crate) const ELSEWHERE: &[(&str, &str, &str)] = &[
     ("knows-nothing-of-its-event-ids", "http/stream-is-resumed", "there the answer cannot be fetched"),
     ("knows-nothing-of-its-event-ids", "http/two-streams-resumed", "there the answer cannot be fetched"),
     ("leaves-the-session-out", "http/session-is-gone", "there the server refuses whatever comes, with 404"),
+    (
+        "never-comes-back",
+        "tasks/result-stream-is-resumed",
+        "there it is the stream of `tasks/result` that is never fetched",
+    ),
 ];
