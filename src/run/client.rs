@@ -184,6 +184,8 @@ impl<C: Clients> Run<'_, C> {
             // its driver has come up already, and said hello
             patience.start = patience.step;
         }
+        // an application that the file has think is not slow
+        patience.step += play.plan.actions().filter_map(|action| action.after).max().unwrap_or_default();
         let play = Play { patience, ..play.clone() };
         match self.one(&play, surroundings).await {
             Ok((played, hangs)) => {
