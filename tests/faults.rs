@@ -218,8 +218,9 @@ fn caught(fault: &Fault) -> Result<(), String> {
             acted |= meant > 0;
             alone |= meant > 0 && others == 0;
         }
-        if let Some((_, _, why)) =
-            ELSEWHERE.iter().find(|(name, id, _)| *name == fault.name && *id == file(&scenario.id))
+        if let Some((_, _, why)) = ELSEWHERE
+            .iter()
+            .find(|(name, id, _)| *name == fault.name && [file(&scenario.id), &scenario.id].contains(id))
         {
             let whole = results.played.iter().any(|played| Acts::of(fault, played).any());
             match wrong.len() > before {

@@ -19,7 +19,7 @@ pub(crate) const NO_OCCASION: &[(&str, &str)] = &[
     ("cancels-what-has-ended", "no scenario cancels what has ended"),
     ("an-expired-task-with-another-error", "no scenario asks twice for what is not there"),
     ("invalid-parameters-with-another-code", "no scenario calls a tool with parameters that are none"),
-    ("a-task-that-never-shows-work", "no scenario polls a task twice that still works"),
+    ("uses-a-tool-and-says-it-is-done", "the model of the embedded client uses no tools"),
     ("content-of-a-url", "the embedded client takes no questions that are asked by a URL"),
     ("goes-on-with-what-is-gone", "it changes how a client leaves, and the embedded one begins anew before"),
     ("calls-a-plain-tool-as-a-task", "nothing shows that the client had read which tools there are"),
@@ -28,7 +28,7 @@ pub(crate) const NO_OCCASION: &[(&str, &str)] = &[
     ("stays-in-input-required", "no tool of the embedded server still works after its answer"),
 ];
 
-/// Scenarios in which a fault breaks something else too, and why that is right. One in which it does not must go from here.
+/// Scenarios, or cases of them, in which a fault breaks something else too, and why that is right. One in which it does not must go from here.
 pub(crate) const ELSEWHERE: &[(&str, &str, &str)] = &[
     (
         "a-completed-task-with-an-error",
@@ -48,7 +48,7 @@ pub(crate) const ELSEWHERE: &[(&str, &str, &str)] = &[
     ),
     ("an-id-that-is-a-number", "tasks/cancel-and-the-work", "there the task is asked for by its id"),
     ("an-id-that-is-a-number", "tasks/create-is-prompt", "there the task is asked for by its id"),
-    ("one-thing-at-a-time", "cancellation/in-time", "there the request that is refused is the fence"),
+    ("one-thing-at-a-time", "cancellation/in-time#it-does-not-go-on", "there the request that is refused is the fence"),
     ("asks-over-every-stream", "tasks/question-is-lost", "there the question is lost on purpose, and its copy is not"),
     ("an-event-id-twice", "http/drop-is-no-cancel", "there the client comes back with an id that nobody knows"),
     (
@@ -66,5 +66,20 @@ pub(crate) const ELSEWHERE: &[(&str, &str, &str)] = &[
         "never-comes-back",
         "tasks/result-stream-is-resumed",
         "there it is the stream of `tasks/result` that is never fetched",
+    ),
+    (
+        "resumes-from-too-early",
+        "tasks/result-stream-is-resumed",
+        "there what it owes comes on the stream of `tasks/result`",
+    ),
+    (
+        "resumes-from-nowhere",
+        "tasks/result-stream-is-resumed",
+        "there what it owes comes on the stream of `tasks/result`",
+    ),
+    (
+        "demands-a-url-of-who-cannot",
+        "elicitation/what-the-user-does",
+        "there the application waits for what it does not get",
     ),
 ];

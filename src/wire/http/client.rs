@@ -62,7 +62,8 @@ pub enum ClientEvent {
         headers: Headers,
         /// The body, or its first part.
         body: Bytes,
-        /// The request carried a session id and the status is 404: the session is over, `initialize` again.
+        /// The request carried a session id and the status is 404: the session is over, `initialize` again. Told once for
+        /// each session.
         session_lost: bool,
     },
     /// An event without data: an id to resume from, a time to wait.
