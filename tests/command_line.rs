@@ -124,7 +124,7 @@ fn wrong_usage_is_exit_2_and_says_what_to_do() {
         vec!["server", "http://127.0.0.1/mcp", "--transport", "stdio"],
         vec!["server", "--stdio", "a | b"],
         vec!["server", "--stdio", ""],
-        vec!["explain", "tasks/ttl-expires", "--seat", "server"],
+        vec!["explain", "tasks/two-clients", "--seat", "server"],
         vec!["explain", "tasks/ttl-expires", "--revision", "2024-11-05"],
         vec!["explain", "http/refusals", "--transport", "stdio"],
         vec!["explain", "missing"],

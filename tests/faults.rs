@@ -1,9 +1,13 @@
-//! Every fault of a server, in a server that is alive: the embedded server deviates as `serve --fault` makes it, all
-//! scenarios that give it occasion are played, and exactly the requirement that it breaks is found broken, by the server, at the
-//! message that was changed.
+//! Every fault of a party, in a party that is alive: the embedded server or the embedded client deviates as `serve --fault` or
+//! `drive --fault` makes it, all scenarios that give it occasion are played, and exactly the requirement that it breaks is found
+//! broken, by that party, at the message that was changed.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
+#[path = "faults/excuses.rs"]
+mod excuses;
+
+use excuses::{ELSEWHERE, NO_OCCASION};
 use libtest_mimic::{Arguments, Failed, Trial};
 use mcp_interop::conversation::Conversation;
 use mcp_interop::fault::replay::carrier;
@@ -12,8 +16,10 @@ use mcp_interop::judge::finding::Blame;
 use mcp_interop::judge::{self, Finding};
 use mcp_interop::reference::Surroundings;
 use mcp_interop::run::embedded::Embedded;
-use mcp_interop::run::server::{self, Options};
+use mcp_interop::run::embedded_client::EmbeddedClient;
 use mcp_interop::run::{Played, Results};
+use mcp_interop::run::{client, server};
+use mcp_interop::scenario::exchange::Patience;
 use mcp_interop::scenario::{Scenario, files, seats};
 use mcp_interop::spec::{Catalogue, Revision};
 use mcp_interop::trace::event::{Body, Event};
@@ -29,122 +35,116 @@ const REVISION: Revision = Revision::V2025_11_25;
 /// In the scenarios of so many files a fault is played, and in more until it is found.
 const ENOUGH: usize = 4;
 
-/// Faults for which no scenario gives the occasion, and why. One that is caught after all must go from here.
-const NO_OCCASION: &[(&str, &str)] = &[
-    ("a-task-without-the-capability", "the embedded server declares tasks"),
-    ("a-task-for-a-method-that-is-not-listed", "the embedded server declares tasks for the only method that there is"),
-    ("sampling-as-a-task-that-is-not-listed", "the embedded client takes sampling as a task"),
-    ("sampling-as-a-task-without-tasks", "the embedded client declares tasks"),
-    ("asks-for-what-the-client-did-not-declare", "the embedded client declares all that it can be asked"),
-    ("lists-the-tasks-of-strangers", "the embedded server knows its callers by their sessions"),
-    ("no-status-notification", "the embedded server announces no status"),
-    ("a-notified-status-that-is-none", "the embedded server announces no status"),
-    ("notifies-half-a-task", "the embedded server announces no status"),
-    ("notifies-with-meta", "the embedded server announces no status"),
-    ("notifies-of-nobodys-task", "the embedded server announces no status"),
-    ("progress-after-the-end", "the embedded server announces no status"),
-    ("an-announcement-more", "the embedded server announces no change of its tools"),
-    ("leaves-a-task-out", "no scenario lists tasks"),
-    ("cancels-what-has-ended", "no scenario cancels what has ended"),
-    ("an-expired-task-with-another-error", "no scenario asks twice for what is not there"),
-    ("invalid-parameters-with-another-code", "no scenario calls a tool with parameters that are none"),
-    ("stays-in-input-required", "no tool of the embedded server still works after its answer"),
-];
-
-/// Scenarios in which a fault breaks something else too, and why that is right. One in which it does not must go from here.
-const ELSEWHERE: &[(&str, &str, &str)] = &[
-    (
-        "a-completed-task-with-an-error",
-        "tasks/result-fetched-by-two-at-once",
-        "there nobody saw that the task was completed",
-    ),
-    (
-        "forgets-a-task-early",
-        "tasks/neighbour-is-unhurt",
-        "there the task is seen to live on, so that it was not forgotten",
-    ),
-    ("more-members-in-results", "ping/during-the-handshake", "the answer to a ping is empty"),
-    (
-        "a-completed-task-without-its-result",
-        "tasks/result-fetched-by-two-at-once",
-        "there nobody saw that the task was completed",
-    ),
-    ("an-id-that-is-a-number", "tasks/cancel-and-the-work", "there the task is asked for by its id"),
-    ("an-id-that-is-a-number", "tasks/create-is-prompt", "there the task is asked for by its id"),
-    ("one-thing-at-a-time", "cancellation/in-time", "there the request that is refused is the fence"),
-    ("asks-over-every-stream", "tasks/question-is-lost", "there the question is lost on purpose, and its copy is not"),
-    ("an-event-id-twice", "http/drop-is-no-cancel", "there the client comes back with an id that nobody knows"),
-    (
-        "every-stream-counts-from-one",
-        "http/stream-is-resumed",
-        "there the client comes back with an id that nobody knows",
-    ),
-    ("is-not-primed", "http/stream-is-resumed", "there the client needs the event id to come back"),
-    ("primes-without-an-id", "http/stream-is-resumed", "there the client needs the event id to come back"),
-    ("knows-nothing-of-its-event-ids", "tasks/question-is-lost", "there the question cannot be fetched"),
-    ("knows-nothing-of-its-event-ids", "http/stream-is-resumed", "there the answer cannot be fetched"),
-    ("knows-nothing-of-its-event-ids", "http/two-streams-resumed", "there the answer cannot be fetched"),
-];
-
-/// Faults that are seen in a program of its own too, each with a scenario that shows it.
-const PROCESSES: [(&str, &str); 3] = [
+/// Faults that are seen in a server that is a program of its own too, each with a scenario that shows it.
+const SERVERS: [(&str, &str); 3] = [
     ("a-question-without-its-task", "tasks/question-in-a-task"),
     ("a-result-that-is-a-text", "tools/list-and-call"),
     ("a-server-without-a-name", "tools/list-and-call"),
 ];
 
+/// Likewise for clients, and over which transports.
+const CLIENTS: &[(&str, &str, &[Transport])] = &[
+    ("a-client-without-a-name", "tools/list-and-call", &Transport::ALL),
+    ("is-never-initialized", "tasks/question-in-a-task", &Transport::ALL),
+    ("an-answer-without-its-task", "tasks/question-in-a-task", &Transport::ALL),
+    ("never-calls-tasks-result", "tasks/question-in-a-task", &Transport::ALL),
+    ("an-echo-on-stdin", "tools/list-and-call", &[Transport::Stdio]),
+    ("leaves-the-session-out", "tools/list-and-call", &[Transport::Http]),
+    ("leaves-the-version-out", "tools/list-and-call", &[Transport::Http]),
+];
+
 fn main() {
     let arguments = Arguments::from_args();
-    let of_server = library::all().iter().filter(|f| f.by == Party::Server);
-    let trials = of_server.map(|fault| Trial::test(fault.name.clone(), move || check(fault).map_err(Failed::from)));
-    let mut trials: Vec<Trial> = trials.collect();
-    for (name, scenario) in PROCESSES {
+    let of = |fault: &'static Fault| {
+        Trial::test(fault.name.clone(), move || check(fault).map_err(Failed::from)).with_kind(fault.by.to_string())
+    };
+    let all: &'static [Fault] = match std::env::var("FAULTS_DIR") {
+        Ok(d) => {
+            let mut v = Vec::new();
+            for e in std::fs::read_dir(d).unwrap() {
+                v.extend(Fault::read(&std::fs::read_to_string(e.unwrap().path()).unwrap()).unwrap());
+            }
+            v.leak()
+        }
+        Err(_) => library::all(),
+    };
+    let mut trials: Vec<Trial> = all.iter().map(of).collect();
+    for (name, scenario) in SERVERS {
         let over = |transport: Transport| format!("{name} in a process over {transport}");
         trials.push(Trial::test(over(Transport::Stdio), move || over_stdio(name, scenario).map_err(Failed::from)));
         trials.push(Trial::test(over(Transport::Http), move || over_http(name, scenario).map_err(Failed::from)));
+    }
+    for (name, scenario, transports) in CLIENTS {
+        for transport in *transports {
+            let over = format!("{name} in a process over {transport}");
+            trials.push(Trial::test(over, move || driven(name, scenario, *transport).map_err(Failed::from)));
+        }
     }
     trials.push(Trial::test("what is excused is a fault", || excused().map_err(Failed::from)));
     libtest_mimic::run(&arguments, trials).exit();
 }
 
-/// One scenario played against the embedded server over these transports, the same way every time.
-fn play(scenario: &Scenario, transports: &[Transport], fault: Option<&Fault>) -> Results {
-    let options = Options { transports: transports.to_vec(), ..Options::new("embedded", REVISION) };
+/// One scenario played against the embedded party over these transports, the same way every time.
+fn play(party: Party, scenario: &Scenario, transports: &[Transport], fault: Option<&Fault>) -> Results {
     let mut state = 0x9e37_79b9_7f4a_7c15_u64;
     let mut random = move || {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         state ^ (state >> 29)
     };
-    let mut client = || Surroundings::fixed(3);
-    let mut servers = Embedded::new(|| Surroundings::fixed(5), Vec::new());
-    servers.fault = fault.cloned();
+    let mut ours = || Surroundings::fixed(3);
     let (_raise, interrupted) = tokio::sync::watch::channel(false);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
     let one = std::slice::from_ref(scenario);
-    runtime.block_on(server::server(&servers, one, &options, &mut client, &mut random, interrupted))
+    let transports = transports.to_vec();
+    runtime.block_on(async {
+        match party {
+            Party::Server => {
+                let options = server::Options { transports, ..server::Options::new("embedded", REVISION) };
+                let mut servers = Embedded::new(|| Surroundings::fixed(5), Vec::new());
+                servers.fault = fault.cloned();
+                server::server(&servers, one, &options, &mut ours, &mut random, interrupted).await
+            }
+            Party::Client => {
+                let (name, words, patience) = ("embedded".to_owned(), String::new(), Patience::default());
+                let options = client::Options { name, words, revision: REVISION, transports, patience, jobs: 1 };
+                let clients = EmbeddedClient { surroundings: || Surroundings::fixed(5), fault: fault.cloned() };
+                client::client(&clients, one, &options, &mut ours, &mut random, interrupted).await
+            }
+        }
+    })
 }
 
 /// A scenario, with its plays in which nobody deviates.
 type Honest = (Scenario, Vec<(Played, Conversation)>);
 
-/// Every scenario that a server can be asked, with what was said in it where nobody deviates.
-fn honest() -> &'static [Honest] {
-    static HONEST: LazyLock<Vec<Honest>> = LazyLock::new(|| {
-        let catalogue = Catalogue::of(REVISION);
-        let all = files::embedded().scenarios.into_iter();
-        all.filter(|s| s.revisions.contains(&REVISION) && seats::seats(s, catalogue).contains(&Seat::Client))
-            .map(|scenario| {
-                let played = play(&scenario, &Transport::ALL, None).played.into_iter();
-                let read = |played: Played| {
-                    let c = Conversation::of(&played.trace.header, &played.trace.events);
-                    (played, c)
-                };
-                let played = played.map(read).collect();
-                (scenario, played)
-            })
-            .collect()
-    });
-    &HONEST
+/// Every scenario that a party can be tested with, with what was said in it where nobody deviates.
+fn honest(party: Party) -> &'static [Honest] {
+    static SERVER: LazyLock<Vec<Honest>> = LazyLock::new(|| honestly(Party::Server));
+    static CLIENT: LazyLock<Vec<Honest>> = LazyLock::new(|| honestly(Party::Client));
+    match party {
+        Party::Server => &SERVER,
+        Party::Client => &CLIENT,
+    }
+}
+
+fn honestly(party: Party) -> Vec<Honest> {
+    let catalogue = Catalogue::of(REVISION);
+    let seat = match party {
+        Party::Server => Seat::Client,
+        Party::Client => Seat::Server,
+    };
+    let all = files::embedded().scenarios.into_iter();
+    all.filter(|s| s.revisions.contains(&REVISION) && seats::seats(s, catalogue).contains(&seat))
+        .map(|scenario| {
+            let played = play(party, &scenario, &Transport::ALL, None).played.into_iter();
+            let read = |played: Played| {
+                let c = Conversation::of(&played.trace.header, &played.trace.events);
+                (played, c)
+            };
+            let played = played.map(read).collect();
+            (scenario, played)
+        })
+        .collect()
 }
 
 /// Over which transports does the fault find something to change in what an honest server says? Up to there both play the same.
@@ -197,16 +197,16 @@ fn check(fault: &Fault) -> Result<(), String> {
 /// What a fault changed may break a second rule too where a scenario asserts more of that message than the rule that is meant;
 /// but somewhere the rule that is meant must be broken alone.
 fn caught(fault: &Fault) -> Result<(), String> {
-    let (mut acted, mut alone, mut wrong) = (false, false, Vec::new());
+    let (mut acted, mut alone, mut wrong, mut beside) = (false, false, Vec::new(), Vec::new());
     let mut played_in: BTreeMap<&str, usize> = BTreeMap::new();
-    for (scenario, honest) in honest() {
+    for (scenario, honest) in honest(fault.by) {
         let transports = occasions(fault, honest);
         let times = played_in.get(file(&scenario.id)).copied().unwrap_or_default();
         if transports.is_empty() || (alone || fault.is_control()) && acted && (times > 0 || played_in.len() >= ENOUGH) {
             continue;
         }
         *played_in.entry(file(&scenario.id)).or_default() += 1;
-        let results = play(scenario, &transports, Some(fault));
+        let results = play(fault.by, scenario, &transports, Some(fault));
         let before = wrong.len();
         wrong.extend(results.troubles.iter().map(|t| format!("{} over {}: {}", scenario.id, t.transport, t.what)));
         for played in &results.played {
@@ -217,18 +217,11 @@ fn caught(fault: &Fault) -> Result<(), String> {
             for finding in &played.judgement.findings {
                 match not_meant(fault, &acts, played, &c, finding) {
                     None => meant += 1,
-                    Some(_) if !fault.is_control() && of_the_same(fault, &acts, played, &c, finding) => others += 1,
-                    Some(why) => wrong.push(format!(
-                        "{}: {why}: {} {} ({}) at event {:?}{}: expected {}, found {}",
-                        played.name(),
-                        finding.verdict,
-                        finding.requirement.as_deref().unwrap_or("the exchange"),
-                        finding.blame,
-                        finding.event,
-                        finding.pointer.as_deref().unwrap_or_default(),
-                        finding.expected,
-                        finding.found,
-                    )),
+                    Some(_) if !fault.is_control() && of_the_same(fault, &acts, played, &c, finding) => {
+                        others += 1;
+                        beside.push(line(played, "beside it", finding));
+                    }
+                    Some(why) => wrong.push(line(played, why, finding)),
                 }
             }
             acted |= meant > 0;
@@ -249,9 +242,24 @@ fn caught(fault: &Fault) -> Result<(), String> {
         return Err("no scenario gives it occasion".into());
     }
     if !alone && !fault.is_control() {
-        wrong.push(format!("it is not found by itself, in {played_in:?}"));
+        wrong.push(format!("it is not found by itself, in {played_in:?}\n{}", beside.join("\n")));
     }
     if wrong.is_empty() { Ok(()) } else { Err(wrong.join("\n")) }
+}
+
+/// A finding, and what is the matter with it.
+fn line(played: &Played, why: &str, finding: &Finding) -> String {
+    format!(
+        "{}: {why}: {} {} ({}) at event {:?}{}: expected {}, found {}",
+        played.name(),
+        finding.verdict,
+        finding.requirement.as_deref().unwrap_or("the exchange"),
+        finding.blame,
+        finding.event,
+        finding.pointer.as_deref().unwrap_or_default(),
+        finding.expected,
+        finding.found,
+    )
 }
 
 /// What a fault did in one play, by its own word.
@@ -260,6 +268,8 @@ struct Acts {
     sent: Vec<String>,
     /// Heads of answers: the status, and the headers that were not meant so.
     answered: Vec<Value>,
+    /// Heads of requests: method, target, and the headers that were not meant so.
+    asked: Vec<Value>,
     /// Events without a message.
     wrote: Vec<Value>,
     kept_back: bool,
@@ -272,7 +282,11 @@ fn file(id: &str) -> &str {
 
 impl Acts {
     fn any(&self) -> bool {
-        !self.sent.is_empty() || !self.answered.is_empty() || !self.wrote.is_empty() || self.kept_back
+        !self.sent.is_empty()
+            || !self.answered.is_empty()
+            || !self.asked.is_empty()
+            || !self.wrote.is_empty()
+            || self.kept_back
     }
 
     fn of(fault: &Fault, played: &Played) -> Acts {
@@ -290,8 +304,8 @@ impl Acts {
             lines.iter().filter_map(|l| l.strip_prefix(begin.as_str())).map(str::to_owned).collect::<Vec<String>>()
         };
         let values = |what: &str| of(what).iter().map(|text| serde_json::from_str(text).unwrap()).collect();
-        let (answered, wrote) = (values("answered"), values("wrote"));
-        Acts { sent: of("sent"), answered, wrote, kept_back: !of("kept back").is_empty() }
+        let (answered, asked, wrote) = (values("answered"), values("asked"), values("wrote"));
+        Acts { sent: of("sent"), answered, asked, wrote, kept_back: !of("kept back").is_empty() }
     }
 
     /// Is that event what the fault made of it?
@@ -300,14 +314,13 @@ impl Acts {
             Body::Message { from, text, .. } => {
                 *from == by && self.sent.iter().any(|sent| *sent == String::from_utf8_lossy(&text.bytes()))
             }
-            Body::HttpResponse { status, headers, .. } => self.answered.iter().any(|head| {
-                // the values of secrets are redacted
-                let has = |(name, value): (&String, &Value)| {
-                    let same = |v: &str| name == "mcp-session-id" || Some(v) == value.as_str();
-                    headers.iter().any(|(n, v)| n.eq_ignore_ascii_case(name) && same(v))
-                };
-                head["status"] == *status && head["headers"].as_object().unwrap().iter().all(has)
-            }),
+            Body::HttpResponse { status, headers, .. } => {
+                self.answered.iter().any(|head| head["status"] == *status && has_all(headers, &head["headers"]))
+            }
+            Body::HttpRequest { method, target, headers, .. } => self
+                .asked
+                .iter()
+                .any(|head| head["verb"] == *method && head["target"] == *target && has_all(headers, &head["headers"])),
             Body::Signal { event_id, retry, .. } => self
                 .wrote
                 .iter()
@@ -315,6 +328,16 @@ impl Acts {
             _ => false,
         }
     }
+}
+
+/// Has a head those headers, and not those that are `null`?
+fn has_all(headers: &[(String, String)], said: &Value) -> bool {
+    said.as_object().unwrap().iter().all(|(name, value)| {
+        // the values of secrets are redacted
+        let same = |v: &str| name == "mcp-session-id" || Some(v) == value.as_str();
+        let mut of_name = headers.iter().filter(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, v)| v);
+        if value.is_null() { of_name.next().is_none() } else { of_name.any(|v| same(v)) }
+    })
 }
 
 /// Does a finding speak of what the fault changed, and is the same party blamed?
@@ -349,13 +372,14 @@ fn not_meant(fault: &Fault, acts: &Acts, played: &Played, c: &Conversation, find
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_mcp-interop");
 
-/// `server` against a server that `serve --fault` runs. Gives what was played.
-fn run(target: &[&str], scenario: &str) -> Vec<Played> {
+/// One scenario played by the program against another program. Gives what was played, and what the report says.
+fn run(seat: &str, scenario: &str, target: &[&str]) -> (Vec<Played>, String) {
     let folder = tempfile::tempdir().unwrap();
     let mut command = std::process::Command::new(PROGRAM);
-    command.args(["server", "--scenario", scenario, "--trace"]).arg(folder.path()).args(target);
+    command.args([seat, "--scenario", scenario, "--trace"]).arg(folder.path()).args(target);
     let output = command.output().unwrap();
-    assert_eq!(output.status.code(), Some(1), "{}", String::from_utf8_lossy(&output.stdout));
+    let report = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{report}");
     let mut played = Vec::new();
     for entry in std::fs::read_dir(folder.path()).unwrap() {
         let trace = record::read(&std::fs::read_to_string(entry.unwrap().path()).unwrap()).unwrap().trace;
@@ -364,7 +388,7 @@ fn run(target: &[&str], scenario: &str) -> Vec<Played> {
         played.push(Played { scenario, title, trace, judgement, again });
     }
     assert!(!played.is_empty());
-    played
+    (played, report)
 }
 
 /// Every play shows the fault, and nothing else.
@@ -382,7 +406,7 @@ fn shown(name: &str, played: &[Played], acts: impl Fn(&Played) -> Acts) -> Resul
 }
 
 fn over_stdio(name: &str, scenario: &str) -> Result<(), String> {
-    let played = run(&["--stdio", &format!("'{PROGRAM}' serve --fault {name}")], scenario);
+    let (played, _) = run("server", scenario, &["--stdio", &format!("'{PROGRAM}' serve --fault {name}")]);
     let fault = library::named(name)?;
     shown(name, &played, |played| Acts::of(fault, played))
 }
@@ -394,12 +418,29 @@ fn over_http(name: &str, scenario: &str) -> Result<(), String> {
     let mut lines = std::io::BufReader::new(server.stderr.take().unwrap()).lines();
     let url = lines.next().unwrap().unwrap();
     let url = url.strip_prefix("listening on ").unwrap().to_owned();
-    let played = run(&[&url], scenario);
+    let (played, _) = run("server", scenario, &[&url]);
     server.kill().unwrap();
     server.wait().unwrap();
     let lines: Vec<String> = lines.map(Result::unwrap).collect();
     let fault = library::named(name)?;
     shown(name, &played, |_| Acts::said(fault, lines.iter().map(String::as_str)))
+}
+
+/// A client that deviates, as a driver of its own.
+fn driven(name: &str, scenario: &str, transport: Transport) -> Result<(), String> {
+    let target = ["--transport", transport.as_str(), "--", PROGRAM, "drive", "--fault", name];
+    let (played, report) = run("client", scenario, &target);
+    let fault = library::named(name)?;
+    shown(name, &played, |played| Acts::of(fault, played))?;
+    let breaks = fault.clone().alive()?.breaks.unwrap_or_default();
+    let at = played.iter().flat_map(|p| &p.judgement.findings).filter_map(|f| f.event).map(|event| event.to_string());
+    let places: Vec<String> = at.collect();
+    let shows = |line: &str| line.trim_start().starts_with("message ") || line.trim_start().starts_with("event ");
+    let placed = report.lines().filter(|l| shows(l)).any(|l| places.iter().any(|at| l.contains(at.as_str())));
+    if !placed || !report.contains(&breaks) || !report.contains("the client is at fault") {
+        return Err(format!("the report does not name {breaks}, the client and the event {places:?}:\n{report}"));
+    }
+    Ok(())
 }
 
 fn excused() -> Result<(), String> {

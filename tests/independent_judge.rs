@@ -1,5 +1,6 @@
-//! The embedded server, judged by others: the conformance suite of the protocol's maintainers (`fixtures/independent-judge`)
-//! runs what it requires of a server for 2025-11-25 against `serve --http`. Each of its scenarios is a test here.
+//! The embedded server and the embedded client, judged by others: the conformance suite of the protocol's maintainers
+//! (`fixtures/independent-judge`) runs what it requires of a server for 2025-11-25 against `serve --http`, and what it asks of
+//! a client, but for authorization, of `drive`. Each of its scenarios is a test here.
 //!
 //! Without npm they are passed over, with the reason in brackets before their names; with `CI` set in the environment that is
 //! a failure.
@@ -51,6 +52,15 @@ const SCENARIOS: [&str; 33] = [
     "tools-list",
 ];
 
+/// The scenarios that it has for a client of 2025-11-25 without authorization; a test compares them with its own list.
+const CLIENT_SCENARIOS: [&str; 5] = [
+    "elicitation-sep1034-client-defaults",
+    "initialize",
+    "json-schema-2020-12-preservation",
+    "sse-retry",
+    "tools_call",
+];
+
 fn main() {
     let arguments = Arguments::from_args();
     let ci = std::env::var_os("CI").is_some_and(|v| !v.is_empty());
@@ -67,6 +77,11 @@ fn main() {
     for name in SCENARIOS {
         add(name, Box::new(move || passes(name)));
     }
+    for name in CLIENT_SCENARIOS {
+        add(&format!("client {name}"), Box::new(move || client_passes(name)));
+    }
+    add("these are all that it has for a client", Box::new(these_are_all_of_a_client));
+    add("a client that does nothing passes nothing", Box::new(idle_passes_nothing));
     add("these are all that it runs", Box::new(these_are_all));
     add("a server that is not there passes nothing", Box::new(nobody_passes_nothing));
     libtest_mimic::run(&arguments, trials).exit();
@@ -112,6 +127,35 @@ fn nobody_passes_nothing() -> Result<(), Failed> {
     }
 }
 
+fn client_passes(name: &str) -> Result<(), Failed> {
+    let said = judge_client(&set_up()?, name, &format!("{} drive", env!("CARGO_BIN_EXE_mcp-interop")))?;
+    let checks = said.checks.get(name).ok_or_else(|| format!("{name} was not run\n{}", said.text))?;
+    if said.well && well(checks) { Ok(()) } else { Err(said.text.into()) }
+}
+
+fn idle_passes_nothing() -> Result<(), Failed> {
+    let folder = set_up()?;
+    for name in CLIENT_SCENARIOS {
+        let said = judge_client(&folder, name, "true")?;
+        // its own verdict is well where nothing failed, though nothing passed either
+        if said.checks.get(name).is_some_and(|checks| well(checks)) {
+            return Err(format!("{name}: {}", said.text).into());
+        }
+    }
+    Ok(())
+}
+
+fn these_are_all_of_a_client() -> Result<(), Failed> {
+    let folder = set_up()?;
+    let arguments = ["list", "--client", "--spec-version", "2025-11-25"];
+    let output = suite(&folder)?.args(arguments).output().map_err(|e| e.to_string())?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let listed = text.lines().filter_map(|line| line.trim().strip_prefix("- ")?.split(' ').next());
+    let mut listed: Vec<&str> = listed.filter(|name| !name.starts_with("auth/")).collect();
+    listed.sort_unstable();
+    if listed == CLIENT_SCENARIOS { Ok(()) } else { Err(text.into()) }
+}
+
 /// What it says of the embedded server; it is asked once.
 fn said() -> Result<&'static Said, Failed> {
     static SAID: OnceLock<Result<Said, String>> = OnceLock::new();
@@ -154,22 +198,33 @@ impl Drop for Server {
 
 /// Runs the suite against a server.
 fn judge(folder: &Path, url: &str) -> Result<Said, String> {
+    run(folder, &["server", "--requirements", "2025-11-25", "--url", url], "server-")
+}
+
+/// Runs one of its scenarios against what a command starts as a client.
+fn judge_client(folder: &Path, name: &str, command: &str) -> Result<Said, String> {
+    run(folder, &["client", "--spec-version", "2025-11-25", "--scenario", name, "--command", command], "")
+}
+
+/// The suite, without arguments.
+fn suite(folder: &Path) -> Result<Command, String> {
+    let mut command = Command::new(node(folder)?);
+    command.arg(folder.join("node_modules/@modelcontextprotocol/conformance/dist/index.js")).current_dir(folder);
+    Ok(command)
+}
+
+/// Runs it; its folders of results begin with `prefix`.
+fn run(folder: &Path, arguments: &[&str], prefix: &str) -> Result<Said, String> {
     let out = tempfile::tempdir().map_err(|e| e.to_string())?;
-    let suite = folder.join("node_modules/@modelcontextprotocol/conformance/dist/index.js");
-    let output = Command::new(node(folder)?)
-        .arg(suite)
-        .args(["server", "--requirements", "2025-11-25", "--url", url, "--output-dir"])
-        .arg(out.path())
-        .current_dir(folder)
-        .output()
-        .map_err(|e| e.to_string())?;
+    let mut command = suite(folder)?;
+    let output = command.args(arguments).arg("--output-dir").arg(out.path()).output().map_err(|e| e.to_string())?;
     let mut said = Said {
         checks: BTreeMap::new(),
         well: output.status.success(),
         text: format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr)),
     };
     // `server-NAME-2026-11-23T02-48-38-555Z`
-    let stamped = regex::Regex::new(r"^server-(.+)-\d{4}-\d\d-\d\dT[\d-]+Z$").unwrap();
+    let stamped = regex::Regex::new(&format!(r"^{prefix}(.+)-\d{{4}}-\d\d-\d\dT[\d-]+Z$")).unwrap();
     for entry in std::fs::read_dir(out.path()).map_err(|e| e.to_string())? {
         let path = entry.map_err(|e| e.to_string())?.path();
         let folder = path.file_name().unwrap_or_default().to_string_lossy();

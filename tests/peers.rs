@@ -146,7 +146,7 @@ fn play(peer: &Peer, transport: Transport) -> Results {
 }
 
 fn play_client(peer: &Peer, transport: Transport) -> Result<Results, String> {
-    let spec = peer.client.as_ref().ok_or("it has no client")?;
+    let driver = peer.client.as_ref().and_then(|client| client.driver.clone()).ok_or("its client has no driver")?;
     let options = client::Options {
         name: peer.name.clone(),
         words: format!("--peer {}", peer.name),
@@ -155,7 +155,7 @@ fn play_client(peer: &Peer, transport: Transport) -> Result<Results, String> {
         patience: Patience::default(),
         jobs: 1,
     };
-    let clients = Drivers::new(spec.driver.clone(), env!("CARGO_BIN_EXE_mcp-interop").into());
+    let clients = Drivers::new(driver, env!("CARGO_BIN_EXE_mcp-interop").into());
     let scenarios = files::embedded().scenarios;
     let (_hold, interrupted) = watch::channel(false);
     let mut random = surroundings::random();

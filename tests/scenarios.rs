@@ -6,8 +6,8 @@
 use libtest_mimic::{Arguments, Failed, Trial};
 use mcp_interop::judge::{self, Judgement, Verdict};
 use mcp_interop::report::{self, Style};
+use mcp_interop::run::agenda::branches;
 use mcp_interop::run::pair::{self, Deviations};
-use mcp_interop::run::server::branches;
 use mcp_interop::run::{Played, Results, Summary};
 use mcp_interop::scenario::model::{Step, StepBody, each_step};
 use mcp_interop::scenario::plan::Plan;

@@ -189,6 +189,65 @@ fn several_plays_at_once_have_so_many_processes_and_no_more_and_none_is_left_whe
     assert_eq!(alive(&pids), 0, "nothing is left");
 }
 
+/// A driver of a few lines of `sh`, which writes its number into the file `$1`, says hello and then does that.
+fn driver(then: &str) -> (tempfile::TempDir, String, std::path::PathBuf) {
+    let dir = tempfile::tempdir().unwrap();
+    let (script, pids) = (dir.path().join("driver.sh"), dir.path().join("pids"));
+    std::fs::write(&script, then).unwrap();
+    (dir, script.display().to_string(), pids)
+}
+
+#[test]
+fn several_clients_at_once_have_so_many_drivers_and_no_more_and_none_is_left_when_interrupted() {
+    let hello = json!({ "id": 0, "result": { "version": 1 } });
+    let lines = format!("read -r line; printf '%s\\n' '{hello}'; echo $$ >> \"$1\"; exec sleep 600");
+    let (_dir, script, pids) = driver(&lines);
+    let run = start(&["client", "-j", "2", "--", "sh", &script, &pids.display().to_string()]);
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while alive(&pids) < 2 {
+        assert!(Instant::now() < deadline, "two were never under way");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    // the third play is not begun while two wait
+    for _ in 0..20 {
+        assert!(alive(&pids) <= 2);
+        std::thread::sleep(Duration::from_millis(25));
+    }
+    let from = Instant::now();
+    interrupt(&run);
+    let (code, out) = end(run);
+    assert!(from.elapsed() < QUICK, "{:?}", from.elapsed());
+    assert_eq!(code, Some(4), "{out}");
+    assert!(out.contains("interrupted"), "{out}");
+    assert_eq!(alive(&pids), 0, "nothing is left");
+}
+
+#[test]
+fn a_run_of_a_client_that_is_interrupted_shows_what_was_proven() {
+    // the first driver is honest; the second hangs while the first goes on
+    let hello = json!({ "id": 0, "result": { "version": 1 } });
+    let lines = format!(
+        "if mkdir \"$1.first\"; then echo $$ >> \"$1\"; exec '{PROGRAM}' drive; fi
+        read -r line; printf '%s\\n' '{hello}'; echo $$ >> \"$1\"; exec sleep 600"
+    );
+    let (_dir, script, pids) = driver(&lines);
+    let pids_path = pids.display().to_string();
+    let run = start(&["client", "-j", "2", "--transport", "stdio", "--", "sh", &script, &pids_path]);
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while alive(&pids) < 2 {
+        assert!(Instant::now() < deadline, "two were never under way");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    std::thread::sleep(Duration::from_secs(2));
+    let from = Instant::now();
+    interrupt(&run);
+    let (code, out) = end(run);
+    assert!(from.elapsed() < QUICK, "{:?}", from.elapsed());
+    assert_eq!(code, Some(4), "{out}");
+    assert!(out.contains("interrupted") && !out.contains("NOTHING WAS PROVEN"), "{out}");
+    assert_eq!(alive(&pids), 0, "nothing is left");
+}
+
 #[test]
 fn a_second_interrupt_waits_for_nothing() {
     // it does not end when its input ends, nor when it is asked to

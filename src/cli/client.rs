@@ -2,7 +2,7 @@
 
 use super::explain::TransportName;
 use super::output::{self, Expectations, Output};
-use super::selection::{Selection, revision};
+use super::selection::{Selection, playable, revision};
 use super::{interrupt, screen};
 use crate::peer::config::EMBEDDED;
 use crate::peer::process::Command;
@@ -11,10 +11,11 @@ use crate::reference::Surroundings;
 use crate::run::client::{self, Options};
 use crate::run::drivers::Drivers;
 use crate::run::embedded_client::EmbeddedClient;
+use crate::run::environment::Environment;
 use crate::run::{Results, surroundings};
 use crate::scenario::Scenario;
 use crate::scenario::exchange::Patience;
-use crate::spec::{Era, Revision};
+use crate::spec::Revision;
 use crate::trace::Transport;
 use clap::Args;
 use std::path::PathBuf;
@@ -28,7 +29,7 @@ const MOST_JOBS: i64 = 256;
 /// `mcp-interop client`
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
-    /// A command that starts a driver (see docs/peers.md), after `--`
+    /// A command that starts a driver (see docs/peers.md), after `--`; with --environment, one that starts the client itself
     #[arg(last = true, value_name = "COMMAND", conflicts_with = "peer")]
     command: Vec<String>,
     /// A peer of harness.toml
@@ -37,6 +38,10 @@ pub(super) struct Arguments {
     /// The harness.toml to read, in place of the nearest one upwards from here
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// The client has no driver: it reads the scenario's name in MCP_CONFORMANCE_SCENARIO and gets the server's URL as its
+    /// last argument. Only scenarios with `known as` are played, over HTTP
+    #[arg(long)]
+    environment: bool,
     #[command(flatten)]
     selection: Selection,
     /// The revision to speak
@@ -54,21 +59,30 @@ pub(super) struct Arguments {
 
 /// The client that is meant.
 struct Target {
-    /// Its driver; `None`: the embedded client.
-    driver: Option<Command>,
+    /// How it is started.
+    way: Way,
     expectations: Option<Expectations>,
     options: Options,
 }
 
+/// How the client is started.
+enum Way {
+    /// It is built in.
+    Embedded,
+    /// By a driver that this command starts.
+    Driver(Command),
+    /// By this command, with what to do in its environment.
+    Environment(Command),
+}
+
 pub(super) fn run(arguments: Arguments) -> Result<u8, String> {
-    if arguments.revision.era() == Era::Modern {
-        let played: Vec<&str> = Revision::ALL.iter().filter(|r| r.era() == Era::Legacy).map(|r| r.as_str()).collect();
-        let revision = arguments.revision;
-        return Err(format!("{revision} cannot be played yet; choose one of {}", played.join(", ")));
-    }
+    playable(arguments.revision)?;
     let scenarios = arguments.selection.load()?;
-    let Target { driver, expectations, mut options } = target(&arguments, &scenarios)?;
+    let Target { way, expectations, mut options } = target(&arguments, &scenarios)?;
     if let Some(wanted) = arguments.transport.map(TransportName::transport) {
+        if !options.transports.contains(&wanted) {
+            return Err(format!("a client that is told by its environment what to do is not played over {wanted}"));
+        }
         options.transports = vec![wanted];
     }
     if let Some(peer) = &arguments.peer
@@ -77,7 +91,7 @@ pub(super) fn run(arguments: Arguments) -> Result<u8, String> {
         screen::note(&format!("error: {peer} was not run: {why}"));
         return Ok(UNREACHED);
     }
-    let results = play(driver, &scenarios, &options)?;
+    let results = play(way, &scenarios, &options)?;
     let part = arguments.selection.part() || arguments.transport.is_some();
     output::conclude(&results, expectations.as_ref(), &arguments.output, part)
 }
@@ -93,14 +107,15 @@ fn target(arguments: &Arguments, scenarios: &Vec<Scenario>) -> Result<Target, St
         patience: Patience::default(),
         jobs: arguments.jobs.map_or_else(cores, usize::from),
     };
-    let (mut driver, mut expectations) = (None, None);
-    let mut chosen = choices(arguments);
+    let (mut way, mut expectations) = (Way::Embedded, None);
+    let mut chosen = arguments.selection.words(arguments.revision, arguments.config.as_deref());
     if !arguments.command.is_empty() {
         options.name = words::join(&arguments.command);
         chosen.push("--".to_owned());
         chosen.extend(arguments.command.iter().cloned());
         let dir = std::env::current_dir().map_err(|e| format!("no folder to start it in: {e}"))?;
-        driver = Some(Command { words: arguments.command.clone(), dir, env: Vec::new() });
+        let command = Command { words: arguments.command.clone(), dir, env: Vec::new() };
+        way = if arguments.environment { Way::Environment(command) } else { Way::Driver(command) };
     } else if let Some(name) = arguments.peer.as_deref().filter(|name| *name != EMBEDDED) {
         let config = super::peers::config(arguments.config.as_deref())?;
         let peer = config.peer(name).map_err(|e| e.to_string())?;
@@ -114,41 +129,46 @@ fn target(arguments: &Arguments, scenarios: &Vec<Scenario>) -> Result<Target, St
         expectations = Expectations::read(spec.baseline.as_deref(), spec.adjudications.as_deref(), all)?;
         options.name = name.to_owned();
         chosen.splice(0..0, ["--peer".to_owned(), name.to_owned()]);
-        driver = Some(spec.driver.clone());
+        way = match (&spec.driver, &spec.environment) {
+            (Some(driver), _) if !arguments.environment => Way::Driver(driver.clone()),
+            (_, Some(command)) => Way::Environment(command.clone()),
+            _ => {
+                let lacks = format!("the client of {name} has a driver only");
+                return Err(format!("{lacks}; leave out --environment, or add `environment` to it in harness.toml"));
+            }
+        };
+    } else if arguments.environment {
+        return Err("--environment is about a client that is started: name a peer, or its command after `--`".into());
+    }
+    if let Way::Environment(_) = way {
+        options.transports = vec![Transport::Http];
+    }
+    if arguments.environment {
+        chosen.insert(0, "--environment".to_owned());
     }
     options.words = words::join(&chosen);
-    Ok(Target { driver, expectations, options })
+    Ok(Target { way, expectations, options })
 }
 
-/// The words that choose what else was chosen, to play a scenario again.
-fn choices(arguments: &Arguments) -> Vec<String> {
-    let mut words = Vec::new();
-    if arguments.revision != Revision::DEFAULT {
-        words.extend(["--revision".to_owned(), arguments.revision.to_string()]);
-    }
-    for (option, path) in [("--config", &arguments.config), ("--scenarios", &arguments.selection.folder)] {
-        if let Some(path) = path {
-            words.extend([option.to_owned(), path.display().to_string()]);
-        }
-    }
-    words
-}
-
-fn play(driver: Option<Command>, scenarios: &[Scenario], options: &Options) -> Result<Results, String> {
+fn play(way: Way, scenarios: &[Scenario], options: &Options) -> Result<Results, String> {
     let mut builder = tokio::runtime::Builder::new_current_thread();
     // over memory no real time need pass
-    let paused = driver.is_none();
+    let paused = matches!(way, Way::Embedded);
     let runtime = builder.enable_all().start_paused(paused).build().map_err(|e| format!("no runtime: {e}"))?;
     let mut random = surroundings::random();
     runtime.block_on(async {
         let interrupted = interrupt::flag();
         let mut make: fn() -> Surroundings = surroundings::real;
-        Ok(match driver {
-            None => {
+        Ok(match way {
+            Way::Embedded => {
                 let clients = EmbeddedClient { surroundings: surroundings::real, fault: None };
                 client::client(&clients, scenarios, options, &mut make, &mut random, interrupted).await
             }
-            Some(command) => {
+            Way::Environment(command) => {
+                let clients = Environment { command };
+                client::client(&clients, scenarios, options, &mut make, &mut random, interrupted).await
+            }
+            Way::Driver(command) => {
                 let program = std::env::current_exe().map_err(|e| format!("the file of this program: {e}"))?;
                 let clients = Drivers::new(command, program);
                 let results = client::client(&clients, scenarios, options, &mut make, &mut random, interrupted).await;

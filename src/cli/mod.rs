@@ -3,6 +3,7 @@
 mod attach;
 mod client;
 mod drive;
+mod driver;
 mod explain;
 mod interrupt;
 mod lint;
@@ -43,7 +44,9 @@ enum Command {
     /// Offer the embedded server over stdio or HTTP
     Serve(Box<serve::Arguments>),
     /// Be a driver: move the embedded client as standard input says
-    Drive(drive::Arguments),
+    Drive(Box<drive::Arguments>),
+    /// Test a driver itself
+    Driver(driver::Arguments),
     /// Carry standard input and output to a harness that waits for them; started by a client under test
     #[command(hide = true)]
     Attach(attach::Arguments),
@@ -69,6 +72,7 @@ pub fn main() -> ExitCode {
         Command::Server(arguments) => server::run(*arguments),
         Command::Client(arguments) => client::run(*arguments),
         Command::Drive(arguments) => drive::run(&arguments),
+        Command::Driver(arguments) => driver::run(&arguments),
         Command::Attach(arguments) => attach::run(&arguments),
         Command::List(arguments) => list::run(&arguments),
         Command::Lint(arguments) => lint::run(&arguments),

@@ -5,9 +5,9 @@ use crate::run::folder;
 use crate::scenario::Scenario;
 use crate::scenario::diagnostic::closest;
 use crate::scenario::files::{self, Loaded};
-use crate::spec::Revision;
+use crate::spec::{Era, Revision};
 use clap::Args;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The options that choose scenarios.
 #[derive(Debug, Args)]
@@ -31,7 +31,33 @@ pub(super) fn revision(text: &str) -> Result<Revision, String> {
     })
 }
 
+/// Refuses a revision that is not played yet.
+///
+/// # Errors
+/// Says which are.
+pub(super) fn playable(revision: Revision) -> Result<(), String> {
+    if revision.era() == Era::Legacy {
+        return Ok(());
+    }
+    let played: Vec<&str> = Revision::ALL.iter().filter(|r| r.era() == Era::Legacy).map(|r| r.as_str()).collect();
+    Err(format!("{revision} cannot be played yet; choose one of {}", played.join(", ")))
+}
+
 impl Selection {
+    /// The words that choose what else was chosen, to play a scenario again.
+    pub(super) fn words(&self, revision: Revision, config: Option<&Path>) -> Vec<String> {
+        let mut words = Vec::new();
+        if revision != Revision::DEFAULT {
+            words.extend(["--revision".to_owned(), revision.to_string()]);
+        }
+        for (option, path) in [("--config", config), ("--scenarios", self.folder.as_deref())] {
+            if let Some(path) = path {
+                words.extend([option.to_owned(), path.display().to_string()]);
+            }
+        }
+        words
+    }
+
     /// The scenarios that are chosen. Warnings go to standard error.
     ///
     /// # Errors

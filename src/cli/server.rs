@@ -2,7 +2,7 @@
 
 use super::explain::TransportName;
 use super::output::{self, Expectations, Output};
-use super::selection::{Selection, revision};
+use super::selection::{Selection, playable, revision};
 use super::{interrupt, screen};
 use crate::peer::config::{EMBEDDED, ServerSpec};
 use crate::peer::process::Command;
@@ -13,7 +13,7 @@ use crate::run::foreign::Foreign;
 use crate::run::server::{self, Options};
 use crate::run::{Results, surroundings};
 use crate::scenario::Scenario;
-use crate::spec::{Era, Revision};
+use crate::spec::Revision;
 use crate::transport::http_client::Endpoint;
 use clap::Args;
 use std::path::PathBuf;
@@ -55,11 +55,7 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: Arguments) -> Result<u8, String> {
-    if arguments.revision.era() == Era::Modern {
-        let played: Vec<&str> = Revision::ALL.iter().filter(|r| r.era() == Era::Legacy).map(|r| r.as_str()).collect();
-        let revision = arguments.revision;
-        return Err(format!("{revision} cannot be played yet; choose one of {}", played.join(", ")));
-    }
+    playable(arguments.revision)?;
     let scenarios = arguments.selection.load()?;
     let held = |s: &&Scenario| s.revisions.contains(&arguments.revision);
     if !scenarios.iter().any(|s| held(&s)) {
@@ -69,7 +65,7 @@ pub(super) fn run(arguments: Arguments) -> Result<u8, String> {
         ));
     }
     let (spec, mut options) = target(&arguments)?;
-    let chosen = words::join(&choices(&arguments));
+    let chosen = words::join(&arguments.selection.words(arguments.revision, arguments.config.as_deref()));
     options.words = [options.words, chosen].iter().filter(|w| !w.is_empty()).cloned().collect::<Vec<_>>().join(" ");
     if let Some(wanted) = arguments.transport.map(TransportName::transport) {
         if !options.transports.contains(&wanted) {
@@ -137,20 +133,6 @@ fn target(arguments: &Arguments) -> Result<(Option<ServerSpec>, Options), String
     let usual = if spec.url.is_some() { 1 } else { cores() };
     options.jobs = arguments.jobs.map_or(usual, usize::from);
     Ok((Some(spec), options))
-}
-
-/// The words that choose what else was chosen, to play a scenario again.
-fn choices(arguments: &Arguments) -> Vec<String> {
-    let mut words = Vec::new();
-    if arguments.revision != Revision::DEFAULT {
-        words.extend(["--revision".to_owned(), arguments.revision.to_string()]);
-    }
-    for (option, path) in [("--config", &arguments.config), ("--scenarios", &arguments.selection.folder)] {
-        if let Some(path) = path {
-            words.extend([option.to_owned(), path.display().to_string()]);
-        }
-    }
-    words
 }
 
 fn play(spec: Option<ServerSpec>, scenarios: &[Scenario], options: &Options) -> Result<Results, String> {

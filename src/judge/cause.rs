@@ -3,10 +3,11 @@
 use super::engine::Desk;
 use super::evidence::{Evidence, Shown};
 use super::finding::{Blame, Finding, Verdict};
-use crate::scenario::walk::Deviation;
+use super::monitors::base::ANSWERED;
+use crate::scenario::walk::{Deviation, Ending};
 use crate::spec::catalogue::Level;
-use crate::trace::Body;
-use crate::wire::Party;
+use crate::trace::{Body, Event};
+use crate::wire::{Kind, Party};
 use serde_json::Value;
 
 impl Desk<'_> {
@@ -60,8 +61,25 @@ impl Desk<'_> {
         if answered.is_some_and(|a| self.evidence.iter().filter(given).any(|e| e.event == a.event)) {
             return true;
         }
+        // what we did not say to a party that had gone astray
+        let silent = said.is_some_and(|s| s.from != evidence.party);
+        let astray = |e: &Evidence| e.is_broken() && self.tests(e.party) && e.level == Level::Must;
+        if silent && self.evidence.iter().any(astray) {
+            return true;
+        }
         let Some(value) = self.shown_at(evidence) else { return false };
         self.evidence.iter().filter(given).any(|e| self.shown_at(e) == Some(value))
+    }
+
+    /// Does it only follow from what the other party did or left undone, and not from anything of ours?
+    pub(super) fn follows(&self, evidence: &Evidence) -> bool {
+        self.echoes(evidence) || self.held_back(evidence)
+    }
+
+    /// Is it an answer that we kept for a step to which the course did not come?
+    fn held_back(&self, evidence: &Evidence) -> bool {
+        let stuck = matches!(&self.walked, Some(Ok((_, walk))) if !matches!(walk.ending, Ending::Complete));
+        evidence.requirement == ANSWERED && !self.tests(evidence.party) && stuck
     }
 
     /// What a message has at the place that is wrong.
@@ -83,6 +101,22 @@ impl Desk<'_> {
             let earlier = at.and_then(|at| self.conversation.said.iter().find(|s| s.event == at));
             earlier.is_some_and(|s| echoed || s.task.is_some() && s.task == said.task)
         })
+    }
+
+    /// The failure of a party because of which the other refused what it said: it goes no further for that.
+    pub(super) fn refused(&self, findings: &[Finding], party: Party) -> Option<usize> {
+        let refuses = |event: u32| {
+            let it = self.conversation.said.iter().position(|s| s.event == event && s.from == party);
+            let answers = |s: &crate::conversation::Said| it.is_some() && s.answers.or(s.meant_for) == it;
+            let mut errors = self.conversation.said.iter().filter(|s| matches!(s.message.kind(), Kind::Error { .. }));
+            let error = errors.any(answers);
+            let status = |e: &Event| matches!(e.body, Body::HttpResponse { status, .. } if status >= 400);
+            let heads = self.trace.events.iter().filter(|e| status(e));
+            error || heads.into_iter().any(|head| self.same_round_trip(event, head.seq))
+        };
+        findings
+            .iter()
+            .position(|f| f.verdict == Verdict::Fail && f.blame == Blame::from(party) && f.event.is_some_and(refuses))
     }
 
     /// The requirement by which that message, as a whole, should have been something else.

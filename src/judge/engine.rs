@@ -157,7 +157,7 @@ impl Desk<'_> {
     /// What monitors saw broken: once for each requirement and party, at the first message that shows it at its worst.
     fn findings_of_evidence(&self) -> Vec<Finding> {
         let mut first: BTreeMap<(&str, Party), (usize, usize)> = BTreeMap::new();
-        for (i, evidence) in self.evidence.iter().enumerate().filter(|(_, e)| e.is_broken() && !self.echoes(e)) {
+        for (i, evidence) in self.evidence.iter().enumerate().filter(|(_, e)| e.is_broken() && !self.follows(e)) {
             let (shown, count) = first.entry((evidence.requirement, evidence.party)).or_insert((i, 0));
             *count += 1;
             // a decision can make one message's fault less than another's: the worst is told
@@ -379,6 +379,9 @@ impl Desk<'_> {
                 if let Some(root) = root.or_else(stray).filter(|_| gone.is_none()) {
                     return Outcome::Missed { finding: root };
                 }
+                if let Some(root) = self.refused(findings, *party) {
+                    return Outcome::Missed { finding: root };
+                }
                 let (verdict, blame) = match (self.tests(*party), gone) {
                     (true, Some(other)) if other != *party && self.tests(other) => {
                         (Verdict::Inconclusive, Blame::from(*party))
@@ -403,6 +406,8 @@ impl Desk<'_> {
                 let overdue = silent && is_answer(plan, step);
                 let open = |s: &&crate::conversation::Said| {
                     s.from == party.other() && s.is_request() && s.answered_by.is_empty()
+                        // one that was refused below JSON-RPC has got what there is
+                        && self.conversation.status_of(s).is_none_or(|status| status < 400)
                 };
                 let asked = self.conversation.said.iter().rev().find(open).map(|s| s.event).filter(|_| overdue);
                 let answered = asked.map(|_| monitors::base::ANSWERED.to_owned());
@@ -429,11 +434,15 @@ impl Desk<'_> {
         }
     }
 
-    /// Who was gone when the course was complete, and the other had not left.
+    /// Who was gone when the course was complete, and should not have gone, or not so.
     fn left_early(&self) -> Option<Finding> {
         let Some(EndReason::Gone { party, how }) = self.trace.end() else { return None };
-        let mut finding =
-            self.error((*party).into(), &format!("that the {party} stays until the {} leaves", party.other()), how);
+        let expected = match party {
+            Party::Server => "that the server stays until the client leaves",
+            // one that was told to leave has done that
+            Party::Client => "that the client ends by itself when all is done, with exit code 0",
+        };
+        let mut finding = self.error((*party).into(), expected, how);
         finding.verdict = Verdict::Fail;
         let last = self.trace.events.iter().rev().find(|e| matches!(e.body, Body::ProcessExited { .. }));
         finding.event = last.map(|e| e.seq);

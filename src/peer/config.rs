@@ -86,8 +86,10 @@ pub struct ServerSpec {
 /// A client, and what is known of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClientSpec {
-    /// The command that starts its driver.
-    pub driver: Command,
+    /// The command that starts its driver. It has this or the next, or both.
+    pub driver: Option<Command>,
+    /// The command that starts it for a scenario that its environment names, with the server's URL as its last argument.
+    pub environment: Option<Command>,
     /// What is known to be wrong with it; see [`super::baseline`].
     pub baseline: Option<PathBuf>,
     /// What was said of each finding; see [`super::baseline`].
@@ -327,14 +329,21 @@ fn server(node: &Node<'_>, dir: &Path, found: &mut Diagnostics) -> Option<Server
 
 fn client(node: &Node<'_>, dir: &Path, folder: &Path, found: &mut Diagnostics) -> Option<ClientSpec> {
     let mut f = Fields::of("`client`", node, found)?;
-    let driver = f.need("driver", found).and_then(|node| {
-        let line = fields::text("`driver`", node, found)?;
+    let before = found.len();
+    let mut started = |name: &'static str| {
+        let node = f.take(name)?;
+        let line = fields::text(&format!("`{name}`"), node, found)?;
         command(&line, fields::span(node), dir, found)
-    });
+    };
+    let (driver, environment) = (started("driver"), started("environment"));
+    if driver.is_none() && environment.is_none() && found.len() == before {
+        let help = "add `driver` or `environment`";
+        found.error_help("missing-key", f.span(), "`client` does not say how the client is started", help);
+    }
     let baseline = f.text("baseline", found).map(|file| folder.join(file));
     let adjudications = f.text("adjudications", found).map(|file| folder.join(file));
     f.finish(found);
-    Some(ClientSpec { driver: driver?, baseline, adjudications })
+    Some(ClientSpec { driver, environment, baseline, adjudications })
 }
 
 fn claims(node: &Node<'_>, found: &mut Diagnostics) -> Option<Claims> {

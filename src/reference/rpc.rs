@@ -1,6 +1,6 @@
 //! Building JSON-RPC messages, and the `_meta` that ties a message to a task.
 
-use crate::wire::Id;
+use crate::wire::{Id, Message};
 use serde_json::{Map, Value, json};
 
 pub use crate::spec::RELATED_TASK;
@@ -92,6 +92,12 @@ pub fn answer(id: &Id, outcome: &Outcome) -> Value {
 #[must_use]
 pub fn error_without_id(code: i64, message: &str) -> Value {
     json!({ "jsonrpc": "2.0", "error": error_object(code, message) })
+}
+
+/// Is it a message of JSON-RPC 2.0, by its own word?
+#[must_use]
+pub fn is_version_2(message: &Message) -> bool {
+    message.value().get("jsonrpc").is_some_and(|version| version == "2.0")
 }
 
 /// Ties `params` or `result` to a task. What is no object is left as it is.

@@ -2,6 +2,7 @@
 
 mod detail;
 pub mod diagram;
+pub mod driver;
 pub mod excerpt;
 pub mod exit;
 mod facts;

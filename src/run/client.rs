@@ -1,33 +1,29 @@
 //! The server's seat against one client: every scenario that a client can be moved through, on every transport.
 
+use super::agenda::{Agenda, Closed, skipped};
 use super::crew::crew;
 use super::pace::Pace;
-use super::pair::{header, server_of};
-use super::server::{Closed, branches, skipped, trouble};
+use super::pair::{capabilities, header, server_of};
 use super::{Played, Results, Skipped, Trouble};
 use crate::judge;
 use crate::judge::finding::Blame;
 use crate::peer::driver::{Mover, Target};
-use crate::reference::{Surroundings, client};
+use crate::reference::Surroundings;
+use crate::scenario::Scenario;
 use crate::scenario::exchange::Patience;
-use crate::scenario::model::Needed;
-use crate::scenario::plan::Plan;
-use crate::scenario::{Scenario, fresh, seats};
+use crate::seat::alone::Moved;
 use crate::seat::{Play, director, own};
-use crate::spec::catalogue::Catalogue;
-use crate::spec::{Revision, methods};
+use crate::spec::Revision;
 use crate::trace::event::EndReason;
 use crate::trace::{Seat, Trace, Transport};
 use crate::transport::Link;
 use crate::wire::Party;
-use serde_json::{Map, Value};
+use serde_json::Map;
 use std::cell::RefCell;
 use std::future::Future;
-use std::sync::Arc;
-use std::time::Duration;
 use tokio::sync::watch;
 
-/// After so many plays in which the client did not come it is given up.
+/// After so many plays in which the client did not come, or its driver was at fault, it is given up.
 const MOST_SILENT: usize = 3;
 
 /// Our end for one play, and the client that is to come to it.
@@ -49,8 +45,16 @@ pub trait Clients {
     /// # Errors
     /// When it cannot be started.
     fn open(&self, play: &Play) -> impl Future<Output = Result<Opened<Self::Held>, Unready>>;
-    /// The way to it.
-    fn mover<'h>(&self, held: &'h mut Self::Held) -> &'h mut Mover;
+    /// The way to it; `None`: it moves by itself.
+    fn mover<'h>(&self, held: &'h mut Self::Held) -> Option<&'h mut Mover>;
+    /// Has one that is opened still to come up?
+    fn starts(&self) -> bool {
+        false
+    }
+    /// Why it cannot play a scenario, if it cannot.
+    fn barred(&self, _: &Scenario) -> Option<&'static str> {
+        None
+    }
     /// The play is over. `well`: the client has left as it was told. Gives what it wrote on its standard error.
     fn close(&self, held: Self::Held, well: bool) -> impl Future<Output = Option<String>>;
 }
@@ -101,24 +105,17 @@ pub async fn client<C: Clients>(
         unkept: Vec::new(),
         interrupted: false,
     };
-    let catalogue = Catalogue::of(options.revision);
-    let chosen: Vec<&Scenario> = scenarios
-        .iter()
-        .filter(|s| s.revisions.contains(&options.revision) && seats::seats(s, catalogue).contains(&Seat::Server))
-        .collect();
+    let agenda = Agenda { seat: Seat::Server, revision: options.revision, patience: options.patience };
+    let (chosen, barred): (Vec<&Scenario>, Vec<&Scenario>) =
+        agenda.chosen(scenarios).into_iter().partition(|scenario| clients.barred(scenario).is_none());
     let surroundings = RefCell::new(surroundings);
     for transport in options.transports.iter().copied() {
         if *interrupted.borrow() {
             break;
         }
-        let held: Vec<&Scenario> = chosen.iter().copied().filter(|s| s.transports.contains(&transport)).collect();
-        if transport == Transport::Http && options.revision < Revision::V2025_03_26 {
-            let reason = format!("revision {} has no Streamable HTTP", options.revision);
-            results.skipped.extend(held.into_iter().map(|scenario| skipped(scenario, transport, &reason)));
-            continue;
-        }
-        let plays: Vec<Play> = held.iter().flat_map(|s| plays_of(s, transport, options, random)).collect();
-        let state = RefCell::new(State { pace: Pace::new(options.patience), silent: 0, given_up: None });
+        let Some(held) = agenda.over(&chosen, transport, &mut results.skipped) else { continue };
+        let plays = held.into_iter().flat_map(|s| agenda.plays(s.clone(), transport, random)).collect::<Vec<Play>>();
+        let state = RefCell::new(State { pace: Pace::of(Party::Client, options.patience), silent: 0, given_up: None });
         let run = Run { clients, options, transport, interrupted: interrupted.clone(), state };
         for came in crew(options.jobs, plays, |play| run.play(play, &surroundings)).await {
             match came {
@@ -131,59 +128,13 @@ pub async fn client<C: Clients>(
     }
     results.interrupted = *interrupted.borrow();
     if results.played.is_empty() && results.skipped.is_empty() && !results.interrupted {
-        results.skipped = ruled_out(scenarios, options);
+        let why = |s: &&Scenario| Some(skipped(s, *options.transports.first()?, clients.barred(s)?));
+        results.skipped = match barred.is_empty() {
+            true => agenda.ruled_out(scenarios, &options.transports),
+            false => barred.iter().filter_map(why).collect(),
+        };
     }
     results
-}
-
-/// Why none of the scenarios that were asked for can be played.
-fn ruled_out(scenarios: &[Scenario], options: &Options) -> Vec<Skipped> {
-    let catalogue = Catalogue::of(options.revision);
-    let Some(transport) = options.transports.first().copied() else { return Vec::new() };
-    let reason = |scenario: &Scenario| {
-        if !scenario.revisions.contains(&options.revision) {
-            format!("it does not hold for revision {}", options.revision)
-        } else if !seats::seats(scenario, catalogue).contains(&Seat::Server) {
-            "it shows nothing of a client, or nothing in it moves one".to_owned()
-        } else {
-            format!("it is not played over {transport}")
-        }
-    };
-    scenarios.iter().map(|scenario| skipped(scenario, transport, &reason(scenario))).collect()
-}
-
-/// All ways to play a scenario.
-fn plays_of(
-    scenario: &Scenario,
-    transport: Transport,
-    options: &Options,
-    random: &mut dyn FnMut() -> u64,
-) -> Vec<Play> {
-    let plan = Arc::new(Plan::new(Arc::new(scenario.clone()), transport));
-    let play = |choices| Play {
-        fresh: fresh::freshen(plan.scenario(), random),
-        plan: Arc::clone(&plan),
-        seat: Seat::Server,
-        revision: options.revision,
-        choices,
-        patience: options.patience,
-        cap: Duration::from_secs(60),
-        most_events: 10_000,
-        again: false,
-    };
-    branches(&plan.choices_of(Party::Server)).into_iter().map(play).collect()
-}
-
-/// What a client is to declare in a play: all there is, but what the file says it must not.
-#[must_use]
-pub fn capabilities(play: &Play) -> Value {
-    let mut capabilities = client::capabilities(play.revision);
-    for need in &play.plan.scenario().needs {
-        if let (Party::Client, Needed::Lack(path)) = (need.party, &need.what) {
-            methods::undeclare(&mut capabilities, path);
-        }
-    }
-    capabilities
 }
 
 /// What came of a play.
@@ -206,7 +157,7 @@ struct Run<'a, C> {
 /// What the plays tell each other.
 struct State {
     pace: Pace,
-    /// In how many plays the client did not come.
+    /// In how many plays one after the other the client did not come, or its driver was at fault.
     silent: usize,
     /// Why no more is played: for those that are left, and as it is told.
     given_up: Option<(String, Option<Trouble>)>,
@@ -223,10 +174,14 @@ impl<C: Clients> Run<'_, C> {
         if let Some(reason) = given_up {
             return Came::Skipped(skipped(scenario, self.transport, &reason));
         }
-        let patience = self.state.borrow().pace.patience();
+        let mut patience = self.state.borrow().pace.patience();
+        if !self.clients.starts() {
+            // its driver has come up already, and said hello
+            patience.start = patience.step;
+        }
         let play = Play { patience, ..play.clone() };
         match self.one(&play, surroundings).await {
-            Ok(played) => {
+            Ok((played, hangs)) => {
                 let mut state = self.state.borrow_mut();
                 state.pace.note(&played.trace);
                 match played.trace.end() {
@@ -236,13 +191,23 @@ impl<C: Clients> Run<'_, C> {
                             state.given_up.get_or_insert((reason.clone(), None));
                         }
                     }
+                    // only a driver that is at fault ends a play like this
+                    Some(EndReason::NotStarted { how }) => {
+                        state.silent += 1;
+                        if state.silent >= MOST_SILENT || hangs {
+                            let what = format!("it was given up: {how}");
+                            let reason = format!("the client could not be tested over {}: {how}", self.transport);
+                            let closed = Closed { what, stderr: None, blame: Blame::Environment };
+                            state.given_up.get_or_insert((reason, Some(closed.trouble(self.transport))));
+                        }
+                    }
                     _ => state.silent = 0,
                 }
                 if state.pace.spent() && state.given_up.is_none() {
                     let what = "it was waited for in vain too long".to_owned();
                     let reason = format!("the client was given up over {}: {what}", self.transport);
                     let closed = Closed { what, stderr: None, blame: Blame::Client };
-                    state.given_up = Some((reason, Some(trouble(self.transport, closed))));
+                    state.given_up = Some((reason, Some(closed.trouble(self.transport))));
                 }
                 Came::Played(Box::new(played))
             }
@@ -253,28 +218,36 @@ impl<C: Clients> Run<'_, C> {
             }
             Err(Unready::Closed(closed)) => {
                 let reason = format!("the client could not be tested over {}: {}", self.transport, closed.what);
-                let trouble = trouble(self.transport, closed);
+                let trouble = closed.trouble(self.transport);
                 self.state.borrow_mut().given_up.get_or_insert((reason.clone(), Some(trouble)));
                 Came::Skipped(skipped(play.plan.scenario(), self.transport, &reason))
             }
         }
     }
 
+    /// Plays; says too whether the driver answers nothing any more.
     async fn one(
         &self,
         play: &Play,
         surroundings: &RefCell<&mut dyn FnMut() -> Surroundings>,
-    ) -> Result<Played, Unready> {
+    ) -> Result<(Played, bool), Unready> {
         let mut server = {
             let surroundings = &mut *surroundings.borrow_mut();
             server_of(play, surroundings(), None)
         };
         let Opened { link, to, mut held } = self.clients.open(play).await?;
-        let client = director::Client { mover: self.clients.mover(&mut held), to, capabilities: capabilities(play) };
+        let client = match self.clients.mover(&mut held) {
+            Some(mover) => Moved::Driven(director::Client { mover, to, capabilities: capabilities(play) }),
+            None => Moved::Alone,
+        };
+        let alone = matches!(client, Moved::Alone);
         let ended = own::play(play, &mut server, &mut [], link, Some(client), self.interrupted.clone()).await;
-        let well = ended.client_left();
+        let hangs = ended.driver_hangs();
+        let (ended, well) = ended.client_left().await;
         let events = ended.leave(async { drop(self.clients.close(held, well).await) }).await;
-        let header = header(play, &self.options.name, "mcp-interop", Map::new());
+        let mut header = header(play, &self.options.name, "mcp-interop", Map::new());
+        // what the application of one that moves by itself gets, nobody tells
+        header.captured.retain(|kind| !alone || kind != "saw");
         let trace = Trace { header, events };
         let judgement = judge::judge(&trace);
         let scenario = play.plan.scenario();
@@ -282,11 +255,14 @@ impl<C: Clients> Run<'_, C> {
         let gap = if words.is_empty() { "" } else { " " };
         // what follows `--` comes last
         let which = format!("--scenario '{}' --transport {}", scenario.id, play.plan.transport());
-        let again = match words.strip_prefix("-- ") {
-            Some(_) => format!("client {which} {words}"),
-            None => format!("client{gap}{words} {which}"),
+        let again = match words.split_once("-- ") {
+            Some((options, command)) if options.is_empty() || options.ends_with(' ') => {
+                format!("client {options}{which} -- {command}")
+            }
+            _ => format!("client{gap}{words} {which}"),
         };
-        Ok(Played { scenario: scenario.id.clone(), title: scenario.title.clone(), trace, judgement, again })
+        let (scenario, title) = (scenario.id.clone(), scenario.title.clone());
+        Ok((Played { scenario, title, trace, judgement, again }, hangs))
     }
 }
 

@@ -27,7 +27,7 @@ pub struct Reference<F, L> {
     /// What is altered in what they send.
     pub fault: Option<Fault>,
     /// Where it is told what the fault did; `None`: nowhere.
-    pub teller: Option<fn(&str)>,
+    pub teller: Option<Teller>,
 }
 
 /// What connects a client.
@@ -48,8 +48,7 @@ impl<F: FnMut() -> Surroundings + Send, L: Connect + Send> Clients for Reference
             change(&mut setup);
         }
         let mut host = Host::honest(Box::new(client::Client::new(setup)));
-        let teller = self.teller.map(Teller::Line);
-        host.deviation = self.fault.clone().map(|fault| Deviation::new(fault, teller));
+        host.deviation = self.fault.clone().map(|fault| Deviation::new(fault, self.teller.clone()));
         host
     }
 }

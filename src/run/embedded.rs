@@ -1,7 +1,8 @@
 //! The embedded server as a server under test: a new one for every connection, in memory.
 
+use super::agenda::Closed;
 use super::pair::{ends, finish};
-use super::server::{Closed, Servers};
+use super::server::Servers;
 use crate::fault::Fault;
 use crate::reference::Surroundings;
 use crate::reference::server::{self, Server};

@@ -7,6 +7,7 @@ use crate::fault::Fault;
 use crate::peer::driver::{Mover, Target};
 use crate::reference::Surroundings;
 use crate::seat::Play;
+use crate::seat::deviation::Teller;
 use crate::trace::Seat;
 use crate::wire::http::ServerPolicy;
 use tokio::sync::watch;
@@ -15,7 +16,7 @@ use tokio::sync::watch;
 pub struct EmbeddedClient {
     /// Wall clock and randomness, asked for once a client.
     pub surroundings: fn() -> Surroundings,
-    /// What is altered in what it sends.
+    /// What is altered in what it sends; what it did stands in the record as if it had been written on its standard error.
     pub fault: Option<Fault>,
 }
 
@@ -30,15 +31,15 @@ impl Clients for EmbeddedClient {
             connect: Ready(Some(near)),
             change: None,
             fault: self.fault.clone(),
-            teller: None,
+            teller: far.feed().map(Teller::Record),
         };
         let driven = Driven::start(clients, stopped);
         let to = Target::Url("http://localhost/mcp".into());
         Ok(Opened { link: far, to, held: (stop, driven) })
     }
 
-    fn mover<'h>(&self, (_, driven): &'h mut Self::Held) -> &'h mut Mover {
-        &mut driven.mover
+    fn mover<'h>(&self, (_, driven): &'h mut Self::Held) -> Option<&'h mut Mover> {
+        Some(&mut driven.mover)
     }
 
     async fn close(&self, (stop, driven): Self::Held, _: bool) -> Option<String> {

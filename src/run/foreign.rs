@@ -1,7 +1,8 @@
 //! A foreign server as a server under test: a new process for every play, so that no play spoils another; at a URL, a new
 //! session.
 
-use super::server::{Closed, Servers};
+use super::agenda::Closed;
+use super::server::Servers;
 use crate::judge::finding::Blame;
 use crate::peer::config::ServerSpec;
 use crate::peer::process::{Ladder, Process};

@@ -1,12 +1,15 @@
 //! Selection and scheduling: which scenarios are played against whom, and what came of all of them.
 
+pub mod agenda;
 pub mod baseline;
 pub mod client;
 pub mod crew;
 pub mod driven;
+pub mod driver_check;
 pub mod drivers;
 pub mod embedded;
 pub mod embedded_client;
+pub mod environment;
 pub mod folder;
 pub mod foreign;
 pub mod pace;

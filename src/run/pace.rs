@@ -19,6 +19,8 @@ pub const MOST_WAITED: Duration = Duration::from_secs(60);
 /// What a peer has shown so far.
 #[derive(Debug, Clone, Copy)]
 pub struct Pace {
+    /// Whose.
+    party: Party,
     patience: Patience,
     /// Its slowest answer.
     slowest: Duration,
@@ -29,10 +31,16 @@ pub struct Pace {
 }
 
 impl Pace {
-    /// Nothing was shown yet.
+    /// A server that has shown nothing yet.
     #[must_use]
     pub fn new(patience: Patience) -> Pace {
-        Pace { patience, slowest: Duration::ZERO, waited: Duration::ZERO, unstarted: Duration::ZERO }
+        Pace::of(Party::Server, patience)
+    }
+
+    /// A peer of that party that has shown nothing yet.
+    #[must_use]
+    pub fn of(party: Party, patience: Patience) -> Pace {
+        Pace { party, patience, slowest: Duration::ZERO, waited: Duration::ZERO, unstarted: Duration::ZERO }
     }
 
     /// How long the steps of the next play are waited for. A deadline that is not used costs nothing, so it is the whole
@@ -52,17 +60,26 @@ impl Pace {
         self.waited + self.unstarted >= MOST_WAITED
     }
 
-    /// Takes in what a server showed in a play.
+    /// Takes in what the peer showed in a play. A server is as fast as it answers; a client, which acts by itself, as it says
+    /// the next thing after whatever was last.
     pub fn note(&mut self, trace: &Trace) {
         let c = Conversation::of(&trace.header, &trace.events);
-        let server = |s: &&crate::conversation::Said| s.from == Party::Server;
-        let took = |s: &crate::conversation::Said| Some(s.at.saturating_sub(c.request_of(s)?.at));
-        let slowest = c.said.iter().filter(server).filter_map(took).max().unwrap_or_default();
+        let theirs = |s: &&crate::conversation::Said| s.from == self.party;
+        let took = |s: &crate::conversation::Said| match self.party {
+            Party::Server => Some(s.at.saturating_sub(c.request_of(s)?.at)),
+            Party::Client => {
+                let before = trace.events.iter().map(|event| event.at).filter(|at| *at < s.at).max();
+                Some(s.at.saturating_sub(before.unwrap_or_default()))
+            }
+        };
+        let slowest = c.said.iter().filter(theirs).filter_map(took).max().unwrap_or_default();
         self.slowest = self.slowest.max(Duration::from_micros(slowest));
         let last = c.said.iter().map(|s| s.at).max().unwrap_or_default();
         let waited = Duration::from_micros(c.ended_at.saturating_sub(last));
         match trace.end() {
             Some(EndReason::Deadline) => self.waited += waited,
+            // a client that says nothing in all the time it is given
+            Some(EndReason::NotApplicable { .. }) if last == 0 && waited >= self.patience.step => self.waited += waited,
             Some(EndReason::NotStarted { .. }) => self.unstarted += waited,
             _ => {}
         }

@@ -11,10 +11,11 @@ use crate::reference::{Engine, Surroundings};
 use crate::scenario::exchange::Patience;
 use crate::scenario::fresh;
 use crate::scenario::plan::Plan;
+use crate::seat::alone::Moved;
 use crate::seat::deviation::Deviation;
 use crate::seat::host::Host;
 use crate::seat::{Play, cast, director, own, watch};
-use crate::spec::{self, Revision};
+use crate::spec::{self, Revision, methods};
 use crate::trace::record::{FORMAT, Script};
 use crate::trace::{Header, Seat, Trace, Transport};
 use crate::transport::http_client::{Endpoint, HttpClient, HttpHabits};
@@ -94,11 +95,22 @@ pub fn header(play: &Play, client: &str, server: &str, bound: Map<String, Value>
     }
 }
 
+/// What a client is to declare in a play: all there is, but what the file says it must not.
+#[must_use]
+pub fn capabilities(play: &Play) -> Value {
+    let mut capabilities = client::capabilities(play.revision);
+    for path in play.plan.scenario().lacking_of(Party::Client) {
+        methods::undeclare(&mut capabilities, &path);
+    }
+    capabilities
+}
+
 /// The reference client for a play.
 #[must_use]
 pub fn client_of(play: &Play, surroundings: Surroundings, change: Option<fn(&mut client::Setup)>) -> Client {
     let application = cast::application(play);
     let mut setup = client::Setup::new(surroundings, application).offering(play.revision);
+    setup.capabilities = capabilities(play);
     if let Some(change) = change {
         change(&mut setup);
     }
@@ -160,7 +172,7 @@ pub async fn play(play: &Play, deviations: Deviations, seed: u64) -> Trace {
             let mut driven = driven(near, seed, &deviations, stopped.clone());
             let mut engine = server;
             let client = moved(play, &mut driven.mover);
-            let ended = own::play(play, &mut engine, &mut [], far, Some(client), stopped).await;
+            let ended = own::play(play, &mut engine, &mut [], far, Some(Moved::Driven(client)), stopped).await;
             ended.leave(finish(stop, driven.task)).await
         }
         Seat::Observer => {
@@ -191,8 +203,7 @@ fn driven(near: Link, seed: u64, deviations: &Deviations, stop: tokio::sync::wat
 
 /// A client that is driven, in a play in memory.
 fn moved<'m>(play: &Play, mover: &'m mut Mover) -> director::Client<'m> {
-    let capabilities = client::capabilities(play.revision);
-    director::Client { mover, to: Target::Url("http://localhost/mcp".into()), capabilities }
+    director::Client { mover, to: Target::Url("http://localhost/mcp".into()), capabilities: capabilities(play) }
 }
 
 /// The client's and the server's end of a connection in memory. The numbers of streams and round trips of the party that

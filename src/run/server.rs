@@ -1,5 +1,6 @@
 //! The client's seat against one server: every scenario that the server can be asked, on every transport it speaks.
 
+use super::agenda::{Agenda, Closed, skipped};
 use super::crew::crew;
 use super::pace::Pace;
 use super::pair::{client_of, further_clients, header};
@@ -8,12 +9,10 @@ use super::{Played, Results, Skipped, Trouble};
 use crate::judge;
 use crate::judge::finding::Blame;
 use crate::reference::Surroundings;
+use crate::scenario::Scenario;
 use crate::scenario::exchange::Patience;
-use crate::scenario::plan::Plan;
-use crate::scenario::{Scenario, fresh, seats};
 use crate::seat::{Play, own};
 use crate::spec::Revision;
-use crate::spec::catalogue::Catalogue;
 use crate::trace::event::{Body, EndReason};
 use crate::trace::{Seat, Trace, Transport};
 use crate::transport::Link;
@@ -21,7 +20,6 @@ use crate::wire::Party;
 use serde_json::{Map, Value};
 use std::cell::RefCell;
 use std::future::Future;
-use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Semaphore, SemaphorePermit, watch};
 
@@ -37,17 +35,6 @@ const LEAVES: Duration = Duration::from_secs(4);
 
 /// It may take so many times what its first answer took: that tells what the machine has to do.
 const SLACK: u32 = 4;
-
-/// A server that could not be opened.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Closed {
-    /// Why, in one sentence, and what to do.
-    pub what: String,
-    /// What it wrote on its standard error.
-    pub stderr: Option<String>,
-    /// Whose fault that is.
-    pub blame: Blame,
-}
 
 /// A server under test, which can be connected to again and again.
 pub trait Servers {
@@ -132,26 +119,15 @@ pub async fn server<S: Servers>(
         unkept: Vec::new(),
         interrupted: false,
     };
-    let catalogue = Catalogue::of(options.revision);
-    let chosen: Vec<&Scenario> = scenarios
-        .iter()
-        .filter(|s| s.revisions.contains(&options.revision) && seats::seats(s, catalogue).contains(&Seat::Client))
-        .collect();
+    let agenda = Agenda { seat: Seat::Client, revision: options.revision, patience: options.patience };
+    let chosen = agenda.chosen(scenarios);
     let mut pace = Pace::new(options.patience);
     let surroundings = RefCell::new(surroundings);
     for transport in options.transports.iter().copied() {
         if *interrupted.borrow() {
             break;
         }
-        let held: Vec<&Scenario> = chosen.iter().copied().filter(|s| s.transports.contains(&transport)).collect();
-        if transport == Transport::Http && options.revision < Revision::V2025_03_26 {
-            let reason = format!("revision {} has no Streamable HTTP", options.revision);
-            for scenario in held {
-                let (scenario, reason, claims) = (scenario.id.clone(), reason.clone(), Vec::new());
-                results.skipped.push(Skipped { scenario, transport, reason, claims });
-            }
-            continue;
-        }
+        let Some(held) = agenda.over(&chosen, transport, &mut results.skipped) else { continue };
         let jobs = options.jobs.max(1);
         let run = Run {
             servers,
@@ -167,7 +143,7 @@ pub async fn server<S: Servers>(
             Err(closed) => {
                 let reason = format!("the server could not be tested over {transport}");
                 results.skipped.extend(held.iter().map(|scenario| skipped(scenario, transport, &reason)));
-                results.troubles.push(trouble(transport, closed));
+                results.troubles.push(closed.trouble(transport));
                 continue;
             }
         };
@@ -177,7 +153,7 @@ pub async fn server<S: Servers>(
             let lacking = scenario.lacking();
             let offer = if servers.can_lack() { &offer.without(&lacking) } else { &offer };
             if let Some(scenario) = ready(scenario, offer, options, transport, &mut results) {
-                plays.extend(plays_of(scenario, transport, options, random));
+                plays.extend(agenda.plays(scenario, transport, random));
             }
         }
         run.state.borrow_mut().pace = Some(pace);
@@ -202,46 +178,9 @@ pub async fn server<S: Servers>(
     }
     results.interrupted = *interrupted.borrow();
     if results.played.is_empty() && results.skipped.is_empty() && !results.interrupted {
-        results.skipped = ruled_out(scenarios, options);
+        results.skipped = agenda.ruled_out(scenarios, &options.transports);
     }
     results
-}
-
-/// Why none of the scenarios that were asked for can be played.
-fn ruled_out(scenarios: &[Scenario], options: &Options) -> Vec<Skipped> {
-    let catalogue = Catalogue::of(options.revision);
-    let reason = |scenario: &Scenario, transport: Transport| {
-        if !scenario.revisions.contains(&options.revision) {
-            format!("it does not hold for revision {}", options.revision)
-        } else if !seats::seats(scenario, catalogue).contains(&Seat::Client) {
-            "it shows nothing of a server".to_owned()
-        } else {
-            format!("it is not played over {transport}")
-        }
-    };
-    let of = |scenario: &Scenario| -> Option<Skipped> {
-        let transport = options.transports.first().copied()?;
-        let (scenario, reason) = (scenario.id.clone(), reason(scenario, transport));
-        Some(Skipped { scenario, transport, reason, claims: Vec::new() })
-    };
-    scenarios.iter().filter_map(of).collect()
-}
-
-/// All ways to play a scenario.
-fn plays_of(scenario: Scenario, transport: Transport, options: &Options, random: &mut dyn FnMut() -> u64) -> Vec<Play> {
-    let plan = Arc::new(Plan::new(Arc::new(scenario), transport));
-    let play = |choices| Play {
-        fresh: fresh::freshen(plan.scenario(), random),
-        plan: Arc::clone(&plan),
-        seat: Seat::Client,
-        revision: options.revision,
-        choices,
-        patience: options.patience,
-        cap: Duration::from_secs(60),
-        most_events: 10_000,
-        again: false,
-    };
-    branches(&plan.choices_of(Party::Client)).into_iter().map(play).collect()
 }
 
 /// What came of a play.
@@ -333,7 +272,7 @@ impl<S: Servers> Run<'_, S> {
                 }
             }
             Ok(Some(_)) if silent < MOST_SILENT => {
-                let troubles = closed.map(|closed| trouble(self.transport, closed));
+                let troubles = closed.map(|closed| closed.trouble(self.transport));
                 self.state.borrow_mut().troubles.extend(troubles);
             }
             Ok(Some(_)) => {
@@ -352,7 +291,7 @@ impl<S: Servers> Run<'_, S> {
     /// No more is played, for the first reason there is.
     fn give_up(&self, closed: Closed) {
         let reason = format!("the server was given up over {}: {}", self.transport, closed.what);
-        let trouble = trouble(self.transport, closed);
+        let trouble = closed.trouble(self.transport);
         self.state.borrow_mut().given_up.get_or_insert((reason, trouble));
     }
 
@@ -435,16 +374,6 @@ fn ready(
     None
 }
 
-/// That a scenario is not played, and why.
-pub(super) fn skipped(scenario: &Scenario, transport: Transport, reason: &str) -> Skipped {
-    let claims = Plan::new(Arc::new(scenario.clone()), transport).claims().map(|(_, p)| p.id.clone()).collect();
-    Skipped { scenario: scenario.id.clone(), transport, reason: reason.to_owned(), claims }
-}
-
-pub(super) fn trouble(transport: Transport, closed: Closed) -> Trouble {
-    Trouble { transport, what: closed.what, stderr: closed.stderr, blame: closed.blame }
-}
-
 /// Did a play end because nothing came of the server, but at most its answer to `initialize`?
 fn is_silent(trace: &Trace) -> bool {
     let waited = matches!(trace.end(), Some(EndReason::Deadline | EndReason::NotStarted { .. }));
@@ -475,34 +404,7 @@ fn unkept(offer: &Offer, options: &Options, transport: Transport) -> Vec<String>
     capabilities.chain(tools).collect()
 }
 
-/// Every way to take some choices: one branch of each. At most 64 ways.
-#[must_use]
-pub fn branches(counts: &[u8]) -> Vec<Vec<u8>> {
-    let mut ways: Vec<Vec<u8>> = vec![Vec::new()];
-    for count in counts {
-        let longer = |way: &Vec<u8>| {
-            let way = way.clone();
-            (0..*count).map(move |branch| way.iter().copied().chain([branch]).collect::<Vec<u8>>())
-        };
-        ways = ways.iter().flat_map(longer).take(64).collect();
-    }
-    ways
-}
-
 #[cfg(test)]
 #[path = "server_tests.rs"]
 #[allow(clippy::unwrap_used, reason = "tests")]
 mod starting;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_branch_of_every_choice_is_a_way() {
-        assert_eq!(branches(&[]), [Vec::<u8>::new()]);
-        assert_eq!(branches(&[2, 3]).len(), 6);
-        assert_eq!(branches(&[2]), [[0], [1]]);
-        assert_eq!(branches(&[4, 4, 4, 4]).len(), 64);
-    }
-}

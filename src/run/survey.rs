@@ -70,7 +70,7 @@ impl Offer {
             .find_map(|need| match (&need.what, need.party) {
                 (Needed::Capability(path), Party::Server) => (!methods::declared(&self.capabilities, path))
                     .then(|| format!("the server does not declare the capability {path}")),
-                (Needed::Lack(path), _) => methods::declared(&self.capabilities, path).then(|| {
+                (Needed::Lack(path), Party::Server) => methods::declared(&self.capabilities, path).then(|| {
                     format!("the server declares the capability {path}, and this is about servers that do not")
                 }),
                 (Needed::Capability(path), Party::Client) => (!methods::declared(&ours, path))
@@ -87,6 +87,10 @@ impl Offer {
                     let uri = names.text(uri);
                     (!self.resources.contains(&uri)).then(|| format!("the server has no resource {uri}"))
                 }
+                // such a file has no seat in which the server is not ours
+                (Needed::Moved, _) => Some("nobody moves a server that is not ours".to_owned()),
+                // our own does as it is told
+                (Needed::Lack(_), Party::Client) => None,
                 (Needed::Session, _) => (transport == Transport::Http && !self.session)
                     .then(|| "the server assigns no session id".to_owned()),
             })

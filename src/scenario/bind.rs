@@ -195,9 +195,10 @@ mod tests {
 
     #[test]
     fn a_literal_name_is_replaced_in_the_steps_too() {
-        let mut scenario = embedded().scenarios.into_iter().find(|s| s.id == "tasks/ttl-expires").unwrap();
+        let mut scenario =
+            embedded().scenarios.into_iter().find(|s| s.id == "tasks/ttl-expires#by-the-server").unwrap();
         scenario.bind(&BTreeMap::from([("test_task_optional".to_owned(), bind(json!({ "tool": "mine" })).unwrap())]));
-        let text = format!("{:?} {:?}", scenario.needs, scenario.exchange);
+        let text = format!("{:?} {:?} {:?}", scenario.needs, scenario.given, scenario.exchange);
         assert!(text.contains("\"mine\"") && !text.contains("test_task_optional"), "{text}");
     }
 

@@ -96,6 +96,7 @@ impl Table<'_> {
                     Needed::Prompt(p) => format!("the prompt {}", self.resolved(p)),
                     Needed::Resource(p) => format!("the resource {}", self.resolved(p)),
                     Needed::Session => "an assigned session id".to_owned(),
+                    Needed::Moved => "that we move it".to_owned(),
                 };
                 format!("of the {}: {what}", need.party)
             })

@@ -52,8 +52,14 @@ impl Scenario {
     /// The capabilities that the server must not declare, by dotted path.
     #[must_use]
     pub fn lacking(&self) -> Vec<String> {
+        self.lacking_of(Party::Server)
+    }
+
+    /// The capabilities that a party must not declare, by their dotted paths.
+    #[must_use]
+    pub fn lacking_of(&self, party: Party) -> Vec<String> {
         let lacks = |need: &Need| match &need.what {
-            Needed::Lack(path) => Some(path.clone()),
+            Needed::Lack(path) if need.party == party => Some(path.clone()),
             _ => None,
         };
         self.needs.iter().filter_map(lacks).collect()
@@ -86,6 +92,8 @@ pub enum Needed {
     Resource(Pattern),
     /// The server assigns a session id.
     Session,
+    /// The server does what no server does by itself, and what nobody but us can make it do.
+    Moved,
 }
 
 /// One thing that the application above the client does, or stands ready to do.

@@ -52,7 +52,12 @@ pub enum Parcel {
         message: Value,
     },
     /// Bytes in the place of a message.
-    Bytes(Vec<u8>),
+    Bytes {
+        /// Which way.
+        route: Route,
+        /// The bytes.
+        bytes: Vec<u8>,
+    },
     /// The end of the session, asked for.
     Delete,
     /// A listening stream; `resumes` gives the round trip that is resumed.
@@ -68,6 +73,13 @@ pub enum Parcel {
         trip: Option<u32>,
         /// The stream on which the request went.
         stream: Option<StreamId>,
+    },
+    /// A request is answered with a bare HTTP status.
+    Refuse {
+        /// The round trip.
+        trip: u32,
+        /// The status.
+        status: u16,
     },
     /// The connection (not the stream) of a request's answer is closed.
     CloseStream {
@@ -104,7 +116,7 @@ impl Exchange {
             return opened;
         }
         let request = self.answered_request(ours, proposal, client);
-        if request.is_some_and(|request| self.is_lost(request)) {
+        if request.is_some_and(|request| self.is_lost(request) || self.is_refused(ours, request)) {
             return Ruling::Withhold;
         }
         let is_it =
@@ -267,6 +279,18 @@ impl Exchange {
         self.losses().any(|(_, lost)| self.taken[lost].as_ref().is_some_and(|t| t.event == request))
     }
 
+    /// Does the file have us refuse the request that came with that event?
+    fn is_refused(&self, ours: Party, request: u32) -> bool {
+        self.plan.nodes.iter().any(|node| match &node.kind {
+            NodeKind::Act(act, Some(target)) => {
+                act.party == ours
+                    && matches!(act.verb, Verb::Refuses { .. })
+                    && self.taken[*target].as_ref().is_some_and(|t| t.event == request)
+            }
+            _ => false,
+        })
+    }
+
     /// What was lost with the connection of an act.
     fn lost_of(&self, dropped: Option<NodeId>) -> Option<&Taken> {
         let (_, lost) = self.losses().find(|(target, _)| target.is_some() && *target == dropped)?;
@@ -347,7 +371,10 @@ impl Exchange {
                 }
                 Parcel::Message { route: Some(Route::Answer(id)), message }
             }
-            Verb::Sends { bytes } => Parcel::Bytes(self.env.bytes(bytes)?),
+            Verb::Sends { bytes } => {
+                let route = self.route_over(&act).unwrap_or(Route::Unrelated);
+                Parcel::Bytes { route, bytes: self.env.bytes(bytes)? }
+            }
             Verb::Deletes { .. } => Parcel::Delete,
             Verb::Opens { .. } => Parcel::Listen { resumes: None, last_event_id: None },
             Verb::Resumes { .. } => {
@@ -367,10 +394,16 @@ impl Exchange {
                 let id = target.and_then(|t| t.id).ok_or_else(|| lacking("the request has no id"))?;
                 Parcel::CloseStream { request: id }
             }
-            Verb::Accepts { .. } | Verb::Refuses { .. } => {
-                return Err(lacking(
-                    "a server of ours accepts and refuses by the rules of its transport, not by a file",
-                ));
+            Verb::Refuses { .. } => {
+                let trip = target.and_then(|t| t.trip).ok_or_else(|| lacking("nothing came that can be refused"))?;
+                let status = act.http.as_ref().and_then(|http| http.status.as_ref());
+                let status = status.and_then(|pattern| self.env.fill(pattern, None).ok().flatten());
+                let status = status.and_then(|status| u16::try_from(status.as_u64()?).ok());
+                let status = status.ok_or_else(|| lacking("the file does not say with which `status`"))?;
+                Parcel::Refuse { trip, status }
+            }
+            Verb::Accepts { .. } => {
+                return Err(lacking("a server of ours accepts by the rules of its transport, not by a file"));
             }
         };
         Ok(self.sending(id, &act, headers, what))

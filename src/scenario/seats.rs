@@ -1,6 +1,6 @@
 //! Seats: from where a scenario can be played, derived from what it proves and of whom.
 
-use super::model::{Scenario, Step, StepBody, Verb, each_step};
+use super::model::{Needed, Scenario, Step, StepBody, Verb, each_step};
 use super::pattern::{Pattern, Shape};
 use crate::spec::catalogue::{Bound, Catalogue};
 use crate::trace::Seat;
@@ -8,8 +8,9 @@ use crate::wire::Party;
 use std::collections::BTreeSet;
 
 /// The seats in which the scenario proves something in that revision, in the order of [`Seat::ALL`]. A seat in which a party
-/// that is not ours would have to break rules on purpose (`breaks`, `sends`) is none; and where the client is not ours, the
-/// file must say what moves it (`drive`), and name no further clients (nobody moves those but us).
+/// that is not ours would have to break rules on purpose (`breaks`, `sends`) is none; where the client is not ours, the file
+/// must say what moves it (`drive`), and name no further clients (nobody moves those but us); and where the server is not
+/// ours, the file must not need that we move it.
 #[must_use]
 pub fn seats(scenario: &Scenario, catalogue: &Catalogue) -> Vec<Seat> {
     let mut bound: BTreeSet<Party> = BTreeSet::new();
@@ -25,6 +26,9 @@ pub fn seats(scenario: &Scenario, catalogue: &Catalogue) -> Vec<Seat> {
     Seat::ALL
         .into_iter()
         .filter(|seat| !seat.tests(Party::Client) || !scenario.drive.is_empty() && scenario.parties.is_empty())
+        .filter(|seat| {
+            !(seat.tests(Party::Server) && scenario.needs.iter().any(|need| matches!(need.what, Needed::Moved)))
+        })
         .filter(|seat| bound.iter().any(|p| seat.tests(*p)) && breaking.iter().all(|p| !seat.tests(*p)))
         .collect()
 }

@@ -34,9 +34,16 @@ pub(super) fn answers(play: &Play) -> Answers {
         let mut env = Bindings::new(plan.scenario(), fresh);
         answers.after = action.after.unwrap_or_default();
         let asked = plan.act(step);
-        let said = action.with.as_ref().or_else(|| plan.answer_to(step)?.result.as_ref());
-        let Some(result) = said else { continue };
-        let result = known(result, &mut env);
+        let answer = plan.answer_to(step);
+        let said = action.with.as_ref().or_else(|| answer?.result.as_ref());
+        let refusal = || {
+            let mut error = known(answer?.error.as_ref()?, &mut Bindings::new(plan.scenario(), fresh));
+            if error.get("message").is_none() {
+                error["message"] = json!("The user said no");
+            }
+            Some(json!({ "error": error }))
+        };
+        let Some(result) = said.map(|said| known(said, &mut env)).or_else(refusal) else { continue };
         match asked.map(|a| &a.verb) {
             Some(Verb::Requests { method }) if method == "sampling/createMessage" => {
                 // what the file leaves open the client says as ever
@@ -83,7 +90,12 @@ fn elicited(result: &Value) -> Option<ToElicitation> {
 fn what(plan: &Plan, action: &Action, env: &mut Bindings) -> Option<What> {
     match &action.what {
         Doing::CallTool { step } | Doing::CallToolAsTask { step } => {
-            let params = params_of(plan.act(step)?, env);
+            let mut params = params_of(plan.act(step)?, env);
+            if let (Some(Value::Object(own)), Value::Object(members)) =
+                (action.with.as_ref().map(|with| known(with, env)), &mut params)
+            {
+                members.extend(own);
+            }
             let name = params.get("name")?.as_str()?.to_owned();
             let arguments = params.get("arguments").cloned();
             // who wants to hear of progress asks for it; the token is the client's affair where the file leaves it open
@@ -179,6 +191,20 @@ pub fn tools(plan: &Plan, fresh: &Map<String, Value>) -> Vec<String> {
     names
 }
 
+/// The schema of a tool's arguments, where a list of tools that the file has the server answer says it.
+fn listed(result: &Pattern, tool: &str, env: &mut Bindings) -> Option<Value> {
+    let member = |of: &Pattern, wanted: &str| match &of.shape {
+        Shape::Object(members) => {
+            let named = |name: &Pattern| matches!(&name.shape, Shape::Literal(name) if name.as_str() == Some(wanted));
+            members.iter().find(|m| named(&m.name)).map(|m| m.value.clone())
+        }
+        _ => None,
+    };
+    let Shape::Contains(tools) = member(result, "tools")?.shape else { return None };
+    let shown = tools.iter().find(|entry| member(entry, "name").is_some_and(|name| env.text(&name) == tool))?;
+    env.fill(&member(shown, "inputSchema")?, None).ok().flatten()
+}
+
 /// What a tool that the reference server does not know has to do, so that the scenario can be played: it asks what the file
 /// has the server request after the call, and ends with what the file has it answer.
 #[must_use]
@@ -188,6 +214,7 @@ pub fn tool_script(plan: &Plan, fresh: &Map<String, Value>, tool: &str) -> Optio
     let mut as_task = false;
     let mut asks = Vec::new();
     let mut answer = None;
+    let mut input_schema = json!({ "type": "object" });
     for act in plan.acts() {
         match (act.party, &act.verb) {
             (Party::Client, Verb::Requests { method }) if method == "tools/call" => {
@@ -200,7 +227,11 @@ pub fn tool_script(plan: &Plan, fresh: &Map<String, Value>, tool: &str) -> Optio
             (Party::Server, Verb::Requests { method }) if called && !method.starts_with("tasks/") => {
                 asks.push(ScriptedAsk { method: method.clone(), params: params_of(act, &mut env) });
             }
-            (Party::Server, Verb::Answers { .. }) if called => {
+            (Party::Server, Verb::Answers { .. }) if !called => {
+                let listed = act.payload.result.as_ref().and_then(|result| listed(result, tool, &mut env));
+                input_schema = listed.unwrap_or(input_schema);
+            }
+            (Party::Server, Verb::Answers { .. }) => {
                 let p = &act.payload;
                 if let Some(result) = p.result.as_ref().map(|r| known(r, &mut env))
                     && result.get("content").is_some()
@@ -215,6 +246,7 @@ pub fn tool_script(plan: &Plan, fresh: &Map<String, Value>, tool: &str) -> Optio
     }
     called.then(|| ToolScript {
         task_support: if as_task { TaskSupport::Optional } else { TaskSupport::Forbidden },
+        input_schema,
         asks,
         answer: answer.unwrap_or_else(|| json!({ "content": [] })),
     })

@@ -17,6 +17,7 @@ use std::time::Duration;
 const MOST_OPEN: usize = 1024;
 
 /// Where a party says what its fault did: whoever judges it can compare.
+#[derive(Debug, Clone)]
 pub enum Teller {
     /// Among what the other end of the connection records, as if it had been written on the standard error.
     Record(Feed),

@@ -1,7 +1,7 @@
 //! Moves the client of a play that is not ours: tells its application one thing after the other, and hears what it got.
 
 use super::{Play, Recorder, cast};
-use crate::peer::driver::protocol::{Answers, Listed};
+use crate::peer::driver::protocol::{Answers, Listed, VERSION};
 use crate::peer::driver::{Action, Answer, Mover, Report, Target};
 use crate::reference::client::{self, AppAction, ToElicitation, What};
 use crate::scenario::model::{self, Doing};
@@ -10,6 +10,13 @@ use crate::wire::Party;
 use serde_json::{Value, json};
 use std::collections::VecDeque;
 use std::time::Duration;
+use tokio::time::{Instant, timeout_at};
+
+/// How long a driver may take to say hello once more.
+const ALIVE: Duration = Duration::from_secs(2);
+
+/// More than this a driver has nothing to tell in one play.
+const MOST_TOLD: usize = 20_000;
 
 /// The client of a play, and the way to it.
 #[derive(Debug)]
@@ -35,6 +42,8 @@ enum Stage {
 #[derive(Debug)]
 struct Open {
     id: u64,
+    /// What was ordered, in words.
+    words: String,
     /// The label of the request that it makes.
     step: Option<String>,
     /// Under which label its answer is seen.
@@ -55,6 +64,12 @@ pub(super) struct Director<'m> {
     /// Since when it has left.
     left: Option<Duration>,
     gone: bool,
+    /// Its client was seen to go.
+    went: bool,
+    /// How many events it has told.
+    told: usize,
+    /// It answers nothing any more.
+    hung: bool,
 }
 
 impl<'m> Director<'m> {
@@ -70,9 +85,11 @@ impl<'m> Director<'m> {
         };
         let name = mover.name();
         recorder.record(Body::Action { label: String::new(), what: connect.words() });
-        let open = vec![Open { id: mover.order(Some(&name), connect), step: None, sees: None }];
+        let words = connect.words();
+        let open = vec![Open { id: mover.order(Some(&name), connect), words, step: None, sees: None }];
         let acts = !todo.is_empty();
-        Director { mover, name, todo, acts, stage: Stage::Connecting, open, left: None, gone: false }
+        let stage = Stage::Connecting;
+        Director { mover, name, todo, acts, stage, open, left: None, gone: false, went: false, told: 0, hung: false }
     }
 
     /// Waits for the next report; for ever when there can be none. Cancel safe.
@@ -90,6 +107,27 @@ impl<'m> Director<'m> {
     /// Since when the client has left.
     pub(super) fn left(&self) -> Option<Duration> {
         self.left
+    }
+
+    /// Was it told to leave, and has not said that it has?
+    pub(super) fn is_leaving(&self) -> bool {
+        self.stage == Stage::Leaving
+    }
+
+    /// Takes what is reported when the play is over: only that the client has left is of interest.
+    pub(super) fn heard(&mut self, report: Report, now: Duration) {
+        match report {
+            Report::Answer { id, .. } => {
+                self.open.retain(|open| open.id != id);
+                if self.open.is_empty() {
+                    self.stage = Stage::Left;
+                    self.left = Some(now);
+                }
+            }
+            // nobody is left to leave
+            Report::Gone(_) | Report::Garbled(_) => self.stage = Stage::Left,
+            Report::Event { .. } => {}
+        }
     }
 
     /// Orders the next action, if there is one whose time has come.
@@ -119,21 +157,60 @@ impl<'m> Director<'m> {
             // what has its end already cannot be cancelled
             let Some(doing) = doing else { continue };
             let label = sees.as_deref().or(step.as_deref()).unwrap_or_default().to_owned();
-            recorder.record(Body::Action { label, what: doing.words() });
-            self.open.push(Open { id: self.mover.order(Some(&self.name), doing), step, sees });
+            let words = doing.words();
+            recorder.record(Body::Action { label, what: words.clone() });
+            self.open.push(Open { id: self.mover.order(Some(&self.name), doing), words, step, sees });
         }
     }
 
     /// Has the client leave, whatever it is about.
     fn leave(&mut self, recorder: &mut Recorder) {
-        recorder.record(Body::Action { label: String::new(), what: Action::Close.words() });
+        let words = Action::Close.words();
+        recorder.record(Body::Action { label: String::new(), what: words.clone() });
         self.stage = Stage::Leaving;
-        self.open.push(Open { id: self.mover.order(Some(&self.name), Action::Close), step: None, sees: None });
+        self.open.push(Open { id: self.mover.order(Some(&self.name), Action::Close), words, step: None, sees: None });
+    }
+
+    /// Why the play ends, when it ends for that reason as far as the wire shows. What a driver owes an answer to may hang in
+    /// its client, or the driver hangs itself: then it says hello no more either.
+    pub(super) async fn conclude(&mut self, reason: EndReason) -> EndReason {
+        let Some(owed) = self.open.first().map(|open| open.words.clone()) else { return reason };
+        if self.stage == Stage::Leaving && !self.went && reason == EndReason::Finished {
+            return defect("it did not answer `close` in time, and its client is still connected".to_owned());
+        }
+        if !matches!(reason, EndReason::Finished | EndReason::Deadline) || self.gone || self.stage == Stage::Leaving {
+            return reason;
+        }
+        let hello = self.mover.order(None, Action::Hello { versions: vec![VERSION] });
+        let until = Instant::now() + ALIVE;
+        loop {
+            match timeout_at(until, self.mover.reports.recv()).await {
+                Ok(Some(Report::Answer { id, .. })) if id == hello => return reason,
+                Ok(Some(Report::Answer { .. } | Report::Event { .. })) => {}
+                // it is not silent
+                Ok(Some(Report::Garbled(_) | Report::Gone(_)) | None) => return reason,
+                Err(_) => {
+                    self.hung = true;
+                    let waited = ALIVE.as_secs();
+                    return defect(format!("it does not answer `{owed}`, nor `hello` within {waited} s"));
+                }
+            }
+        }
+    }
+
+    /// Its client has ended its session, or its connection.
+    pub(super) fn went(&mut self) {
+        self.went = true;
+    }
+
+    /// Does it answer nothing any more?
+    pub(super) fn hangs(&self) -> bool {
+        self.hung
     }
 
     /// Takes what was reported; says why the play ends if it ends with that.
     pub(super) fn came(&mut self, report: Report, recorder: &mut Recorder) -> Option<EndReason> {
-        let defect = |how: String| Some(EndReason::NotStarted { how: format!("the driver is at fault: {how}") });
+        let defect = |how: String| Some(defect(how));
         match report {
             Report::Answer { id, answer } => {
                 let Some(at) = self.open.iter().position(|open| open.id == id) else {
@@ -142,8 +219,13 @@ impl<'m> Director<'m> {
                 let sees = self.open.remove(at).sees;
                 self.answered(answer, sees, recorder)
             }
-            Report::Event { client, event, .. } if client == self.name && event == "closed" => None,
-            Report::Event { .. } => None,
+            Report::Event { .. } => {
+                self.told += 1;
+                if self.told > MOST_TOLD {
+                    return defect(format!("it told more than {MOST_TOLD} events, and no more was read"));
+                }
+                None
+            }
             Report::Garbled(what) => defect(format!("it wrote {what}")),
             Report::Gone(_) if self.stage == Stage::Left => None,
             Report::Gone(how) => {
@@ -164,6 +246,9 @@ impl<'m> Director<'m> {
             Stage::Connecting => {
                 self.stage = Stage::Acting;
                 let why = match &answer {
+                    Answer::Result(_) if !recorder.exchange().heard() => {
+                        return Some(defect("it says that its client is connected, and nothing came of it".to_owned()));
+                    }
                     Answer::Result(_) => return None,
                     Answer::Failure(why) => why.clone(),
                     other => other.seen().to_string(),
@@ -190,8 +275,13 @@ impl<'m> Director<'m> {
     }
 }
 
-/// An application's answers in the words of the protocol.
-fn said(answers: &client::Answers) -> Answers {
+/// A driver that does not keep to its protocol: nothing can be said of its client.
+fn defect(how: String) -> EndReason {
+    EndReason::NotStarted { how: format!("the driver is at fault: {how}") }
+}
+
+/// An application's answers in the words of the protocol; all of them, for a driver refuses what it is told nothing of.
+pub(super) fn said(answers: &client::Answers) -> Answers {
     let form = |answer: &ToElicitation| match answer {
         ToElicitation::Accept(content) => json!({ "action": "accept", "content": content }),
         ToElicitation::AcceptFilled => json!({ "action": "accept" }),
@@ -199,8 +289,12 @@ fn said(answers: &client::Answers) -> Answers {
         ToElicitation::Cancel => json!({ "action": "cancel" }),
     };
     let after = u64::try_from(answers.after.as_millis()).unwrap_or(u64::MAX);
+    let mut elicitation: Vec<Value> = answers.elicitation.iter().map(form).collect();
+    if elicitation.is_empty() {
+        elicitation.push(form(&ToElicitation::AcceptFilled));
+    }
     Answers {
-        elicitation: answers.elicitation.iter().map(form).collect(),
+        elicitation,
         sampling: Some(answers.sampling.clone()),
         roots: Some(answers.roots.clone()),
         after: (after > 0).then_some(after),
@@ -208,7 +302,7 @@ fn said(answers: &client::Answers) -> Answers {
 }
 
 /// What an application does, in the words of the protocol.
-fn action(doing: AppAction) -> Action {
+pub(super) fn action(doing: AppAction) -> Action {
     let list = |method: &str| Listed::by(method);
     match doing.what {
         What::CallTool { name, arguments, progress_token, .. } => {

@@ -227,7 +227,7 @@ fn seen(value: Value) -> Answer {
     Answer::Failure(why.to_owned())
 }
 
-/// The protocol's answers as an application's.
+/// The protocol's answers as an application's. What it says nothing of is refused: nobody agrees to what was not said.
 fn understood(answers: &Answers) -> client::Answers {
     let form = |answer: &Value| match (answer.get("action").and_then(Value::as_str), answer.get("content")) {
         (Some("decline"), _) => ToElicitation::Decline,
@@ -235,11 +235,15 @@ fn understood(answers: &Answers) -> client::Answers {
         (_, Some(content)) => ToElicitation::Accept(content.clone()),
         (_, None) => ToElicitation::AcceptFilled,
     };
-    let usual = client::Answers::default();
+    let mut elicitation: Vec<ToElicitation> = answers.elicitation.iter().map(form).collect();
+    if elicitation.is_empty() {
+        elicitation.push(ToElicitation::Decline);
+    }
+    let refusal = || json!({ "error": { "code": -1, "message": "the user does not want this" } });
     client::Answers {
-        elicitation: answers.elicitation.iter().map(form).collect(),
-        sampling: answers.sampling.clone().unwrap_or(usual.sampling),
-        roots: answers.roots.clone().unwrap_or(usual.roots),
+        elicitation,
+        sampling: answers.sampling.clone().unwrap_or_else(refusal),
+        roots: answers.roots.clone().unwrap_or_else(|| json!([])),
         after: Duration::from_millis(answers.after.unwrap_or_default()),
     }
 }
@@ -285,6 +289,7 @@ fn what(id: u64, action: Action) -> Option<What> {
         | Action::Connect { .. }
         | Action::Close
         | Action::Answers { .. }
-        | Action::Cancel { .. } => return None,
+        | Action::Cancel { .. }
+        | Action::Other(_) => return None,
     })
 }

@@ -28,15 +28,22 @@ pub struct Host {
     pub told: Option<mpsc::UnboundedReceiver<Told>>,
     /// Where it is told what its application saw and heard.
     pub heard: Option<mpsc::UnboundedSender<Effect>>,
+    /// Where it is told what is to be recorded, in the order in which it came.
+    pub record: Option<mpsc::UnboundedSender<Body>>,
     /// What goes out later.
     later: Vec<(Duration, Order)>,
+    /// How often it has begun a session anew.
+    renewed: usize,
 }
+
+/// A client begins no more sessions anew than these: a server may forget each of them at once.
+const MOST_RENEWALS: usize = 4;
 
 impl Host {
     /// An engine that is let be.
     #[must_use]
     pub fn honest(engine: Box<dyn Engine>) -> Host {
-        Host { engine, deviation: None, told: None, heard: None, later: Vec::new() }
+        Host { engine, deviation: None, told: None, heard: None, record: None, later: Vec::new(), renewed: 0 }
     }
 
     /// Runs until the other party is gone, the client is done, or `stop` turns true.
@@ -129,6 +136,9 @@ impl Host {
         if ours == Party::Client && http {
             link.order(Order::Delete { session: SessionKey(0), headers: Vec::new(), step: None });
         }
+        if let Some(deviation) = &mut self.deviation {
+            deviation.tell(&mut link).await;
+        }
         link.order(Order::EndInput);
         link.finish(Duration::from_secs(2)).await;
     }
@@ -154,12 +164,22 @@ impl Host {
                     if let Some(deviation) = &mut self.deviation {
                         deviation.closed(session);
                     }
+                    // a client begins anew with a server that has forgotten it
+                    if ours == Party::Client && self.renewed < MOST_RENEWALS {
+                        self.renewed += 1;
+                        *gate = Gate::new(ours, true);
+                        self.engine.opened(now, session);
+                    }
                 }
                 return Vec::new();
             }
             LinkWhat::Record(body) => body,
         };
         let mut more = Vec::new();
+        if let Some(record) = &self.record {
+            // nobody may want to know any more
+            let _ = record.send(body.clone());
+        }
         gate.note(&body, now);
         let (Body::Message { from, text, .. }, Some(session)) = (&body, event.session) else { return more };
         let message = Message::read(Bytes::from(text.bytes()), &Limits::default());

@@ -2,6 +2,7 @@
 //! then is recorded behind the end, with the ids that events had on the streams until then. What it still says is not.
 
 use super::Recorder;
+use super::director::Director;
 use crate::reference::SessionKey;
 use crate::trace::event::{Body, EndReason, Event};
 use crate::transport::{Link, LinkEvent, LinkWhat, Order};
@@ -18,16 +19,16 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// A play whose course is over.
 #[derive(Debug)]
-pub struct Ended {
+pub struct Ended<'m> {
     pub(super) recorder: Recorder,
     pub(super) link: Link,
     /// The sessions that are not over, each with the client it is of (`None`: the first).
     pub(super) sessions: Vec<(SessionKey, Option<String>)>,
-    /// Somebody moves the client, and it has left as it was told.
-    pub(super) client_left: bool,
+    /// Who moves the client.
+    pub(super) director: Option<Director<'m>>,
 }
 
-impl Ended {
+impl Ended<'_> {
     /// Did the course come to its end?
     #[must_use]
     pub fn finished(&self) -> bool {
@@ -40,10 +41,31 @@ impl Ended {
         self.recorder.first_of(self.link.party().other()).unwrap_or(self.recorder.now())
     }
 
-    /// Has a client that somebody moves left as it was told?
+    /// Does whoever moves the client answer nothing any more?
     #[must_use]
-    pub fn client_left(&self) -> bool {
-        self.client_left
+    pub fn driver_hangs(&self) -> bool {
+        self.director.as_ref().is_some_and(Director::hangs)
+    }
+
+    /// Waits until a client that was told to leave says that it has; says whether it did.
+    pub async fn client_left(mut self) -> (Ended<'static>, bool) {
+        let left = self.waits().await;
+        let Ended { recorder, link, sessions, .. } = self;
+        (Ended { recorder, link, sessions, director: None }, left)
+    }
+
+    async fn waits(&mut self) -> bool {
+        let Some(director) = &mut self.director else { return false };
+        let deadline = Instant::now() + PATIENCE;
+        while director.is_leaving() {
+            tokio::select! {
+                // what it still wants of us must be answered, or it cannot leave
+                Some(event) = self.link.next() => keep(&mut self.recorder, &self.sessions, event),
+                report = director.next() => director.heard(report, self.recorder.now()),
+                () = tokio::time::sleep_until(deadline) => return false,
+            }
+        }
+        director.left().is_some()
     }
 
     /// Leaves, and gives the events. `stop` ends the other party's program where there is one; it begins when the sessions and

@@ -1,5 +1,7 @@
 //! One automaton, three thin adapters: a scenario played as the client, as the server, or watched.
 
+pub mod acting;
+pub mod alone;
 mod answers;
 mod asked;
 pub mod cast;

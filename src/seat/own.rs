@@ -1,9 +1,10 @@
 //! The client's and the server's seat: the reference peers propose, the script disposes, a link carries.
 
+use super::alone::{Alone, Moved};
 use super::answers::Answers;
 use super::asked::Asked;
 use super::company::Company;
-use super::director::{Client, Director};
+use super::director::Director;
 use super::gate::{Gate, Noted};
 use super::leave::Ended;
 use super::{Play, Recorder, cast};
@@ -31,22 +32,26 @@ const MOST_BYTES: usize = 32 << 20;
 const FENCE: &str = "fence";
 
 /// Plays a scenario with the party that is ours on this end of the link, to the end of its course. `further` are the engines
-/// of the further clients, in the order in which the file names them; `client` is the one that is not ours, where somebody
-/// moves it. `interrupted` turns true when the user wants to stop.
-pub async fn play(
+/// of the further clients, in the order in which the file names them; `client` says what moves the one that is not ours.
+/// `interrupted` turns true when the user wants to stop.
+pub async fn play<'m>(
     play: &Play,
     engine: &mut dyn Engine,
     further: &mut [Box<dyn Engine>],
     mut link: Link,
-    client: Option<Client<'_>>,
+    client: Option<Moved<'m>>,
     interrupted: watch::Receiver<bool>,
-) -> Ended {
+) -> Ended<'m> {
     // where the file says when to listen, nothing else does
     if play.plan.listens() {
         link.listens_when_told();
     }
     let mut recorder = Recorder::new(play.exchange());
-    let director = client.map(|client| Director::new(play, client, &mut recorder));
+    let (director, alone) = match client {
+        Some(Moved::Driven(client)) => (Some(Director::new(play, client, &mut recorder)), None),
+        Some(Moved::Alone) => (None, Some(Alone::default())),
+        None => (None, None),
+    };
     let ours = link.party();
     let http = link.transport() == Transport::Http;
     let listens = link.listens().then_some(play.patience.settle);
@@ -63,6 +68,7 @@ pub async fn play(
         asked: Asked::new(ours),
         over: BTreeSet::new(),
         gone: None,
+        dismisses: false,
         bytes: 0,
         open: BTreeSet::new(),
         fenced: None,
@@ -70,19 +76,23 @@ pub async fn play(
         fence_answered: false,
         application_done: false,
         director,
+        alone,
         interrupted,
     };
     let reason = stage.run().await;
+    let reason = match &mut stage.director {
+        Some(director) => director.conclude(reason).await,
+        None => reason,
+    };
     let reason = stage.or_not_started(reason);
     let Stage { mut recorder, link, company, over, director, .. } = stage;
-    let client_left = director.is_some_and(|director| director.left().is_some());
     recorder.record(Body::End { reason });
     let left = company.sessions().into_iter().filter(|session| !over.contains(session));
     let sessions = left.map(|session| (session, company.name(session).map(str::to_owned))).collect();
-    Ended { recorder, link, sessions, client_left }
+    Ended { recorder, link, sessions, director }
 }
 
-struct Stage<'a> {
+struct Stage<'a, 'm> {
     play: &'a Play,
     recorder: Recorder,
     company: Company<'a>,
@@ -98,6 +108,8 @@ struct Stage<'a> {
     /// The sessions that are over.
     over: BTreeSet<SessionKey>,
     gone: Option<EndReason>,
+    /// We are about to end a session ourselves.
+    dismisses: bool,
     /// What came of the other party.
     bytes: usize,
     /// The streams of answers that are open (HTTP).
@@ -108,7 +120,9 @@ struct Stage<'a> {
     fence_answered: bool,
     application_done: bool,
     /// Moves the client, where that is not ours.
-    director: Option<Director<'a>>,
+    director: Option<Director<'m>>,
+    /// The client, where nobody moves it.
+    alone: Option<Alone>,
     interrupted: watch::Receiver<bool>,
 }
 
@@ -119,7 +133,7 @@ enum Woken {
     Interrupted,
 }
 
-impl Stage<'_> {
+impl Stage<'_, '_> {
     async fn run(&mut self) -> EndReason {
         if self.ours == Party::Client {
             for doing in &cast::application(self.play).actions {
@@ -142,9 +156,18 @@ impl Stage<'_> {
             if let Err(reason) = self.pump() {
                 return reason;
             }
-            if let Some(reason) = self.gone.take() {
+            let settle = self.play.patience.settle;
+            let ended = self.alone.as_ref().and_then(Alone::ended);
+            // what it said last may still be on its way
+            let over = ended.as_ref().filter(|(at, _)| self.recorder.now() >= *at + settle);
+            if let Some(reason) = self.gone.take().or(over.map(|(_, reason)| reason.clone())) {
                 // a client leaves when it has got what it wanted; a server stays
-                let may_leave = self.ours == Party::Server && self.recorder.exchange().finished();
+                let badly = self.alone.as_ref().is_some_and(Alone::ended_badly);
+                let leaves = !matches!(reason, EndReason::NotStarted { .. }) && !badly;
+                let may_leave = self.ours == Party::Server && leaves && self.recorder.exchange().finished();
+                if let Some(director) = &mut self.director {
+                    director.went();
+                }
                 return if may_leave { EndReason::Finished } else { reason };
             }
             if let Some(director) = &mut self.director {
@@ -152,16 +175,23 @@ impl Stage<'_> {
             }
             let now = self.recorder.now();
             let mut wake: Vec<Duration> = vec![self.play.cap];
+            wake.extend(ended.as_ref().map(|(at, _)| *at + settle));
+            // a program that moves by itself is to end, and may have to close down for that
+            let patience = if self.alone.is_some() { self.play.patience.start } else { self.play.patience.step };
             if self.recorder.exchange().finished() && self.company.all_begun() {
                 let since = *idle_since.get_or_insert(now);
                 // a client of ours knows at once whether its application is done; a foreign one tells by leaving
                 let lingers = self.ours == Party::Server || !self.application_done;
-                let left = self.director.as_ref().and_then(Director::left).map(|at| at + self.play.patience.settle);
+                let left = self.director.as_ref().and_then(Director::left).map(|at| at + settle);
+                if self.alone.is_some() && ended.is_none() && now >= since + patience {
+                    let how = format!("it had not ended {} s after all was done", patience.as_secs());
+                    return EndReason::Gone { party: Party::Client, how };
+                }
                 wake.extend(left.filter(|until| now < *until));
                 if !lingers
                     || left.is_some_and(|until| now >= until)
                     || self.company.idle() && self.ours == Party::Client
-                    || now >= since + self.play.patience.step
+                    || self.alone.is_none() && now >= since + patience
                 {
                     match self.fence() {
                         Some((until, _)) if now < until => wake.push(until),
@@ -192,7 +222,7 @@ impl Stage<'_> {
                 wake.push(due);
             }
             wake.extend(exchange.settles_at());
-            wake.extend(idle_since.map(|since| since + self.play.patience.step));
+            wake.extend(idle_since.map(|since| since + patience));
             wake.extend(self.company.wake_at());
             wake.extend(self.gate.wake_at());
             let at = wake.into_iter().min().unwrap_or(self.play.cap);
@@ -223,12 +253,13 @@ impl Stage<'_> {
             return reason;
         }
         // of a client that does not come nothing can be said
+        let foreign = self.director.is_some() || self.alone.is_some();
         let never = |how: String| EndReason::NotApplicable { reason: format!("the client never connected: {how}") };
         match reason {
-            EndReason::Deadline if self.director.is_some() => {
+            EndReason::Deadline if foreign => {
                 never(format!("nothing came of it within {} s", self.recorder.now().as_secs()))
             }
-            EndReason::Gone { how, .. } if self.director.is_some() => never(how),
+            EndReason::Gone { how, .. } if foreign => never(how),
             EndReason::Deadline => {
                 let waited = self.recorder.now().as_secs();
                 EndReason::NotStarted { how: format!("it said nothing at all within {waited} s") }
@@ -376,8 +407,7 @@ impl Stage<'_> {
                 let bytes = Bytes::from(message.to_string());
                 Order::Send(SendOrder { step, breaks, headers, ..SendOrder::new(session, route, bytes) })
             }
-            Parcel::Bytes(bytes) => {
-                let route = Route::Unrelated;
+            Parcel::Bytes { route, bytes } => {
                 Order::Send(SendOrder { step, breaks, headers, ..SendOrder::new(session, route, bytes) })
             }
             Parcel::Delete => Order::Delete { session, headers, step },
@@ -390,9 +420,14 @@ impl Stage<'_> {
                 Order::Drop { session, stream }
             }
             Parcel::CloseStream { request } => Order::CloseStream { session, request },
+            Parcel::Refuse { trip: round_trip, status } => {
+                Order::Refuse { round_trip, status, body: Bytes::new(), headers, step }
+            }
         };
+        self.dismisses = matches!(order, Order::Refuse { .. });
         let events = self.link.order(order);
         self.came_all(events);
+        self.dismisses = false;
     }
 
     fn came_all(&mut self, events: Vec<LinkEvent>) {
@@ -414,7 +449,7 @@ impl Stage<'_> {
                 if let Some(session) = event.session {
                     self.company.closed(now, session);
                     self.over.insert(session);
-                    if self.ours == Party::Server {
+                    if self.ours == Party::Server && !self.dismisses && self.alone.is_none() {
                         let how = "it ended the session".to_owned();
                         self.gone.get_or_insert(EndReason::Gone { party: Party::Client, how });
                     }
@@ -515,7 +550,10 @@ impl Stage<'_> {
                 (None, Some(signal)) => format!("it was ended by signal {signal}"),
                 (None, None) => "it exited".to_owned(),
             };
-            self.gone = Some(EndReason::Gone { party: self.ours.other(), how });
+            match &mut self.alone {
+                Some(alone) => alone.exited(now, *code, how),
+                None => self.gone = Some(EndReason::Gone { party: self.ours.other(), how }),
+            }
         }
     }
 

@@ -1,8 +1,10 @@
 //! Streamable HTTP as a client: one connection for every round trip, so that what is seen of one has to do with it alone.
 
+use super::heads::Heads;
 use super::http::{Answer, HyperIo, chain, header_map, headers_of, overlay, recorded};
 use super::inbox::{Arrival, Inbox, Piece, Task, WeakFeed};
 use super::{Bounds, Connector, Feed, LinkEvent, LinkWhat, Numbers, Order, SendOrder};
+use crate::fault::Fault;
 use crate::reference::SessionKey;
 use crate::trace::event::StepName;
 use crate::trace::{Body, Closing, StreamId, StreamKind, Text};
@@ -105,6 +107,8 @@ pub struct HttpClient {
     resumable: HashMap<StreamId, Resume>,
     /// When to come back for which.
     returns: BTreeMap<(Instant, u32), (SessionKey, Resume, u32)>,
+    /// A client that deviates has this.
+    heads: Option<Heads>,
 }
 
 /// A round trip that is under way.
@@ -151,7 +155,18 @@ impl HttpClient {
             trips: HashMap::new(),
             resumable: HashMap::new(),
             returns: BTreeMap::new(),
+            heads: None,
         }
+    }
+
+    /// See [`super::Link::deviate`].
+    pub fn deviate(&mut self, fault: Fault) {
+        self.heads = Some(Heads::new(fault));
+    }
+
+    /// See [`super::Link::deviated`].
+    pub fn deviated(&mut self) -> Vec<String> {
+        self.heads.as_mut().map(Heads::told).unwrap_or_default()
     }
 
     /// The id that the server assigned to a session.
@@ -252,6 +267,13 @@ impl HttpClient {
         mark: impl FnOnce(&mut Trip),
     ) -> Vec<LinkEvent> {
         overlay(&mut request.headers, over);
+        let delay = match &mut self.heads {
+            None => Duration::ZERO,
+            Some(heads) => match heads.alter(session, &mut request) {
+                Some(delay) => delay,
+                None => return Vec::new(),
+            },
+        };
         let head = Body::HttpRequest {
             round_trip: rt,
             method: request.method.clone(),
@@ -262,7 +284,13 @@ impl HttpClient {
         };
         let Some(feed) = self.feed.feed() else { return Vec::new() };
         let answer = Answer::new(rt, &request.method, Some(Party::Client), &self.numbers, self.bounds);
-        let task = Task::spawn(round_trip(self.endpoint.connector.clone(), rt, request, feed, self.bounds));
+        let going = round_trip(self.endpoint.connector.clone(), rt, request, feed, self.bounds);
+        let task = Task::spawn(async move {
+            if !delay.is_zero() {
+                tokio::time::sleep(delay).await;
+            }
+            going.await;
+        });
         let mut trip = Trip {
             session,
             answer,
@@ -328,7 +356,13 @@ impl HttpClient {
                     arrival = self.inbox.arrival() => arrival?,
                     () = tokio::time::sleep_until(at) => {
                         if let Some((session, resume, tried)) = self.returns.remove(&(at, number)) {
-                            for event in self.get(session, &resume, tried, &[], None) {
+                            let events = self.get(session, &resume, tried, &[], None);
+                            if events.is_empty() && self.heads.is_some() {
+                                // a fault kept it back; without an event nobody asks what it did
+                                let nothing = Body::Stderr { party: Party::Client, text: String::new() };
+                                self.inbox.ready(LinkEvent { session: None, what: LinkWhat::Record(nothing) });
+                            }
+                            for event in events {
                                 self.inbox.ready(event);
                             }
                         }
@@ -433,6 +467,9 @@ impl HttpClient {
 
     /// The revision that the server chose is sent from now on.
     fn learn(&mut self, session: SessionKey, trip: &Trip, event: &ClientEvent) {
+        if let (ClientEvent::Message { message, .. }, Some(heads)) = (event, &mut self.heads) {
+            heads.came(session, message);
+        }
         if let ClientEvent::Message { message, .. } = event
             && trip.initialize.is_some()
             && message.id() == trip.initialize.as_ref()

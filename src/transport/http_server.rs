@@ -242,9 +242,15 @@ impl HttpServer {
             }
             overlay(&mut headers, over);
             self.refused.remove(&rt);
+            let session = self.logic.session_of(RoundTrip(rt));
             self.logic.dropped(RoundTrip(rt));
             let respond = ServerAction::Respond { rt: RoundTrip(rt), head: ResponseHead { status, headers }, body };
             events.extend(self.run([respond], &[]));
+            // who says that there is no such session has none any more
+            if let (404, Some(session)) = (status, session) {
+                let ended = self.logic.end_session(session);
+                events.extend(self.run(ended, &[]));
+            }
         }
         events
     }

@@ -10,6 +10,7 @@
 
 pub mod attach;
 pub mod below;
+mod heads;
 mod http;
 pub mod http_client;
 pub mod http_server;
@@ -266,10 +267,12 @@ impl Link {
         }
     }
 
-    /// Has a server over HTTP deviate below its messages. Of no effect elsewhere: stdio has nothing below them.
+    /// Has a party over HTTP deviate below its messages. Of no effect elsewhere: stdio has nothing below them.
     pub fn deviate(&mut self, fault: &Fault) {
-        if let Link::HttpServer(link) = self {
-            link.deviate(fault.clone());
+        match self {
+            Link::HttpServer(link) => link.deviate(fault.clone()),
+            Link::HttpClient(link) => link.deviate(fault.clone()),
+            Link::Stdio(_) | Link::Relay(_) => {}
         }
     }
 
@@ -277,6 +280,7 @@ impl Link {
     pub fn deviated(&mut self) -> Vec<String> {
         match self {
             Link::HttpServer(link) => link.deviated(),
+            Link::HttpClient(link) => link.deviated(),
             _ => Vec::new(),
         }
     }

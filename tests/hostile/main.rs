@@ -1,8 +1,9 @@
-//! What goes in wrong, and what comes out: the real program against servers that hang, flood, lie or die. One row for
+//! What goes in wrong, and what comes out: the real program against servers, clients and drivers that hang, flood, lie or die. One row for
 //! each, with the exit code, the sentence, the time, and nothing left running.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
+mod driver;
 mod habit;
 mod pipes;
 mod table;
@@ -17,15 +18,19 @@ use table::{Peer, Row};
 
 /// The first argument that makes this program a hostile server on its pipes; the second one is its habit.
 const PEER: &str = "__peer";
+/// The first argument that makes this program a hostile driver; the second one is its habit.
+const DRIVER: &str = "__driver";
 /// What all that a row starts has in its environment.
 const MARK: &str = "HOSTILE_ROW";
 
 fn main() {
     let mut words = std::env::args().skip(1);
-    if words.next().as_deref() == Some(PEER) {
-        let habit = words.next().unwrap_or_default();
-        // a pipe that the harness has closed is how most of them end
-        std::process::exit(pipes::serve(&habit).map_or(1, |()| 0));
+    let (first, habit) = (words.next(), words.next().unwrap_or_default());
+    // a pipe that the harness has closed is how most of them end
+    match first.as_deref() {
+        Some(PEER) => std::process::exit(pipes::serve(&habit).map_or(1, |()| 0)),
+        Some(DRIVER) => std::process::exit(driver::drive(&habit).map_or(1, |()| 0)),
+        _ => {}
     }
     let arguments = Arguments::from_args();
     // elsewhere nothing is said about process groups
@@ -71,6 +76,13 @@ fn try_row(row: &Row) -> Result<(), Failed> {
     let reached = |play: &&Value| play["outcome"].to_string().contains("reached");
     let plays = seen.report["plays"].as_array().cloned().unwrap_or_default();
     let skipped = seen.report["skipped"].as_array().map_or(0, Vec::len);
+    if let Peer::Check(_) = row.peer {
+        // of a check there are rows
+        return match wrong.is_empty() {
+            true => Ok(()),
+            false => Err(format!("{}\n\n{}", wrong.join("\n"), seen.output).into()),
+        };
+    }
     if plays.is_empty() && skipped == 0 {
         wrong.push("the report names no scenario, neither played nor not".to_owned());
     }
@@ -96,18 +108,29 @@ fn play(row: &Row) -> Seen {
     let mark = format!("{}-{}", std::process::id(), row.name());
     let file = |name: &str| std::fs::File::create(folder.path().join(name)).unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_mcp-interop"));
-    command.arg("server");
+    let own = std::env::current_exe().unwrap().display().to_string();
+    let mut last = Vec::new();
     match row.peer {
-        Peer::Command(line) => command.args(["--stdio", line]),
-        Peer::Pipes(habit) => {
-            let own = std::env::current_exe().unwrap();
-            command.args(["--stdio", &format!("'{}' {PEER} '{habit}'", own.display())])
+        Peer::Command(line) => command.args(["server", "--stdio", line]),
+        Peer::Pipes(habit) => command.args(["server", "--stdio", &format!("'{own}' {PEER} '{habit}'")]),
+        Peer::Web(habit) => command.arg("server").arg(web::serve(habit).unwrap()),
+        Peer::DriverCommand(words) => {
+            last.extend(["--".to_owned()].into_iter().chain(words.iter().map(|word| (*word).to_owned())));
+            command.arg("client")
         }
-        Peer::Web(habit) => command.arg(web::serve(habit).unwrap()),
+        Peer::Driver(habit) => {
+            last.extend(["--".to_owned(), own, DRIVER.to_owned(), habit.to_owned()]);
+            command.arg("client")
+        }
+        Peer::Check(habit) => {
+            last.extend(["--".to_owned(), own, DRIVER.to_owned(), habit.to_owned()]);
+            command.args(["driver", "check"])
+        }
     };
     command
         .args(row.arguments)
         .args(["--report", "report.json"])
+        .args(last)
         .current_dir(folder.path())
         .env(MARK, &mark)
         .env_remove("CI")

@@ -80,7 +80,7 @@ pub(crate) fn serve(habit: &str) -> io::Result<()> {
 }
 
 #[cfg(unix)]
-fn ignore_terminate() -> io::Result<()> {
+pub(crate) fn ignore_terminate() -> io::Result<()> {
     use nix::sys::signal::{SigSet, Signal};
     // blocked is as good as ignored
     let mut set = SigSet::empty();

@@ -11,6 +11,12 @@ pub(crate) enum Peer {
     Pipes(&'static str),
     /// A listener of this test with that habit.
     Web(&'static str),
+    /// A driver with a command line of its own.
+    DriverCommand(&'static [&'static str]),
+    /// This program, with that habit, as a driver.
+    Driver(&'static str),
+    /// The same, under `driver check`.
+    Check(&'static str),
 }
 
 /// One hostile server, and what comes of it.
@@ -32,6 +38,10 @@ impl Row {
             Peer::Command(line) => format!("stdio: the command {line}"),
             Peer::Pipes(habit) => format!("stdio: {habit}"),
             Peer::Web(habit) => format!("http: {habit}"),
+            Peer::DriverCommand(words) => format!("driver: the command {}", words.join(" ")),
+            Peer::Driver(habit) if self.arguments.contains(&"http") => format!("driver: {habit} (http)"),
+            Peer::Driver(habit) => format!("driver: {habit}"),
+            Peer::Check(habit) => format!("driver check: {habit}"),
         }
     }
 
@@ -43,6 +53,12 @@ impl Row {
 
     fn understood(mut self) -> Row {
         self.understood = true;
+        self
+    }
+
+    /// Only over HTTP.
+    fn http(mut self) -> Row {
+        self.arguments = &["--scenario", "tools/list-and-call", "--transport", "http"];
         self
     }
 
@@ -147,5 +163,103 @@ pub(crate) fn rows() -> Vec<Row> {
         .memory(50),
         row(Pipes("nesting"), 1, &["the server is at fault"]),
         row(Web("nesting"), 1, &["the server is at fault"]),
+    ]
+    .into_iter()
+    .chain(clients())
+    .chain(checks())
+    .collect()
+}
+
+/// The client under test.
+fn clients() -> Vec<Row> {
+    use Peer::{Driver, DriverCommand};
+    let twice = &["the driver is at fault: it answered action 0, which is not open"];
+    vec![
+        // what is no driver
+        row(DriverCommand(&["no-such-driver"]), 4, &["there is no program `no-such-driver`"]),
+        row(DriverCommand(&["true"]), 3, &["NOTHING WAS PROVEN", "the client never connected"]),
+        row(Driver("exits at once"), 3, &["the client never connected", "I have no configuration"]),
+        row(Driver("a banner"), 4, &["it is no driver: it wrote", "Welcome to the driver"]),
+        row(Driver("another version"), 4, &["it does not speak version 1 of the protocol"]),
+        row(Driver("never says hello"), 4, &["it did not answer hello within 15 s"]).whole(),
+        // what hangs: one deadline for the whole set
+        row(Driver("hangs after hello"), 4, &["it does not answer `connect`, nor `hello` within 2 s", "given up"])
+            .whole()
+            .within(30),
+        row(Driver("stubborn and hung"), 4, &["nor `hello` within 2 s"]).whole().within(40),
+        row(Driver("hangs in connect"), 3, &["the client never connected: nothing came of it"]).whole().within(40),
+        row(Driver("hangs in an action"), 1, &["the client is at fault"]),
+        row(Driver("hangs in close"), 4, &["the driver is at fault: it did not answer `close` in time"]).within(30),
+        // what never connects
+        row(Driver("cannot connect"), 3, &["the client never connected: no luck today"]).whole(),
+        row(Driver("exits at connect"), 3, &["the client never connected: it exited with code 7"]),
+        row(
+            Driver("only says that it is connected"),
+            4,
+            &["the driver is at fault: it says that its client is connected"],
+        ),
+        row(Driver("another path"), 1, &["the client is at fault"]).http(),
+        // what does not keep to the protocol of drivers
+        row(Driver("answers twice"), 4, twice),
+        row(Driver("answers what nobody asked"), 4, &["the driver is at fault: it answered action 999"]),
+        row(
+            Driver("no JSON in the middle"),
+            4,
+            &["the driver is at fault: it wrote a line that is no JSON", "Traceback"],
+        ),
+        row(Driver("supports no call"), 0, &["the client does not support", "there is no such call"]),
+        // what dies
+        row(Driver("exits in the middle"), 1, &["the client is at fault", "then the client was gone"]),
+        // what floods
+        row(Driver("an endless line"), 4, &["the driver is at fault", "bytes"]).memory(60),
+        row(Driver("events for ever"), 4, &["the driver is at fault: it told more than"]).memory(50).within(40),
+        row(Driver("floods stderr"), 0, &[]).understood().memory(50).within(40),
+        row(Driver("a call of 8 MB"), 1, &["the client is at fault", "the bound is"]).memory(50).within(40),
+        row(Driver("a body of 100 MB beside it"), 0, &[]).http().understood().memory(50),
+        // what is odd on the wire, or leaves something behind
+        row(Driver("connects twice"), 0, &[]).http().understood(),
+        row(Driver("only says that it closed"), 0, &[]).understood(),
+        row(Driver("stubborn"), 0, &[]).understood(),
+        row(Driver("leaves a grandchild"), 0, &[]).understood(),
+        row(Driver("leaves a grandchild in a session of its own"), 0, &[]).understood(),
+        // what the application gets
+        row(Driver("cannot take the answer"), 1, &["the client is at fault", "the content is of no kind that I know"]),
+        row(Driver("makes up a result"), 1, &["the client is at fault"]),
+    ]
+}
+
+/// The driver itself under test.
+fn checks() -> Vec<Row> {
+    let check = |habit: &'static str, code, says: &'static [&'static str]| {
+        let arguments: &[&str] = &[];
+        Row { arguments, ..row(Peer::Check(habit), code, says) }
+    };
+    vec![
+        check("is honest", 0, &["0 wrong, 0 not reached"]),
+        check("exits at once", 4, &["it ended with code 3", "I have no configuration"]),
+        check("a banner", 4, &["it is no driver: it wrote"]),
+        check("never says hello", 4, &["it did not answer hello within 15 s"]),
+        check("another version", 4, &["it does not speak version 1"]),
+        check("answers twice", 1, &["(connect) twice", "(ping) twice"]),
+        check("answers what nobody asked", 1, &["it answered action 999, which nobody ordered"]),
+        check("hangs after hello", 1, &["connect: it did not answer within 5 s"]).within(30),
+        check("hangs in an action", 1, &["call tool: it did not answer within 5 s", "was given up"]).within(30),
+        check("cannot connect", 1, &["a failure (no luck today;"]),
+        check("only says that it is connected", 1, &["no `initialize` was seen"]),
+        check("only says that it pinged", 1, &["it answered with a result, and no `ping` was seen"]),
+        check(
+            "says that it cannot, and does",
+            1,
+            &["it says that it cannot (there is no such call), and sent `tools/call`"],
+        ),
+        check("supports no call", 0, &["call tool: there is no such call"]),
+        check("knows everything", 1, &["an action that there is not has to be `unsupported`"]),
+        check("makes up a result", 1, &["its result has [] as `content`"]),
+        check("no JSON in the middle", 1, &["it wrote a line that is no JSON"]),
+        check("exits in the middle", 1, &["call tool: the driver is gone: it ended with code 7"]),
+        check("an endless line", 1, &["bytes"]).memory(60),
+        check("events for ever", 1, &["it told more than"]).memory(50).within(40),
+        check("stubborn", 1, &["it did not end within 5 s when its input ended"]).within(40),
+        check("leaves a grandchild", 0, &["0 wrong"]),
     ]
 }

@@ -3,6 +3,7 @@
 use crate::conversation::{Order, Point, Said};
 use crate::judge::evidence::Shown;
 use crate::judge::monitor::{Monitor, Notes, Scene};
+use crate::judge::monitors::content::short;
 use crate::spec::methods::{self, Need};
 use crate::spec::{Era, Revision};
 use crate::trace::Transport;
@@ -19,6 +20,7 @@ impl Monitor for Opening {
             "lifecycle.init.first-interaction",
             "lifecycle.init.initialized-notification",
             "lifecycle.init.server-no-early-requests",
+            "lifecycle.version.client-disconnects",
             "lifecycle.version.client-sends-supported",
         ]
     }
@@ -90,6 +92,7 @@ fn handshake(scene: &Scene<'_>, session: usize, notes: &mut Notes<'_>) {
     }
     if answered.and_then(|a| scene.c.get(a)).is_some_and(Said::is_result) {
         initialized(scene, session, notes);
+        disconnects(scene, session, notes);
     }
     if let Some(ready) = about.initialized {
         let id = "lifecycle.init.server-no-early-requests";
@@ -150,6 +153,31 @@ fn initialized(scene: &Scene<'_>, session: usize, notes: &mut Notes<'_>) {
         notes.broken(id, early, "/method", expected, found);
     } else if scene.c.known_when(answer, ready) {
         notes.held(id, ready);
+    }
+}
+
+/// A client that is answered with a version that nobody published says no more.
+fn disconnects(scene: &Scene<'_>, session: usize, notes: &mut Notes<'_>) {
+    let Some(about) = scene.c.sessions.get(session) else { return };
+    let (Some(start), Some(answer), Some(version), None) =
+        (about.initialize, about.initialize_answer, &about.answered, about.revision)
+    else {
+        return;
+    };
+    let goes_on = |(i, s): &(usize, &Said)| {
+        s.session == session
+            && s.from == Party::Client
+            && matches!(s.message.kind(), Kind::Request { .. } | Kind::Notification { .. })
+            && !is_ping(s)
+            && scene.c.known_when(answer, *i)
+    };
+    let id = "lifecycle.version.client-disconnects";
+    if let Some((index, said)) = scene.c.iter().find(goes_on) {
+        let expected = format!("that it disconnects: nobody speaks the version {}", short(version));
+        let found = format!("`{}`", said.message.method().unwrap_or_default());
+        notes.broken(id, index, "/method", expected, found);
+    } else if scene.waited() {
+        notes.held(id, start);
     }
 }
 

@@ -1,5 +1,6 @@
 //! The monitors, one file per area of the specification (tasks has several).
 
+pub mod answers;
 pub mod base;
 mod content;
 pub mod elicitation;
@@ -36,6 +37,7 @@ pub fn all() -> Vec<Box<dyn Monitor>> {
         Box::new(resources::Resources),
         Box::new(prompts::Prompts),
         Box::new(elicitation::Elicitation::default()),
+        Box::new(answers::Answers),
     ];
     all.extend(tasks::all());
     all.extend(transport::all());

@@ -73,11 +73,8 @@ async fn hear(mut stdout: ChildStdout, reports: mpsc::Sender<Report>, ending: im
     let mut framer = Framer::new(LINE);
     let mut chunk = vec![0; 64 << 10];
     let mut length = 0_usize;
-    loop {
-        let read = match stdout.read(&mut chunk).await {
-            Ok(n @ 1..) => chunk.get(..n).unwrap_or_default(),
-            Ok(0) | Err(_) => break,
-        };
+    while let Ok(n @ 1..) = stdout.read(&mut chunk).await {
+        let read = chunk.get(..n).unwrap_or_default();
         for frame in framer.push(read) {
             let report = match frame.cut() {
                 true => Report::Garbled(format!("a line of {} bytes; the bound is {LINE}", frame.length)),

@@ -231,6 +231,9 @@ pub enum Action {
         /// Its id.
         action: u64,
     },
+    /// What this version of the protocol does not have, by its name. A driver that is asked for it has to say so.
+    #[serde(skip)]
+    Other(String),
 }
 
 impl Action {
@@ -258,6 +261,7 @@ impl Action {
             Action::Ping => "ping".to_owned(),
             Action::Request { method, .. } => format!("request {method}"),
             Action::Cancel { action } => format!("cancel action {action}"),
+            Action::Other(todo) => todo.clone(),
         }
     }
 }
@@ -266,7 +270,10 @@ impl Order {
     /// As a line, without its end.
     #[must_use]
     pub fn line(&self) -> String {
-        serde_json::to_string(self).unwrap_or_default()
+        match &self.action {
+            Action::Other(todo) => json!({ "id": self.id, "client": self.client, "do": todo }).to_string(),
+            _ => serde_json::to_string(self).unwrap_or_default(),
+        }
     }
 
     /// Reads a line.
@@ -497,6 +504,9 @@ mod tests {
 
     #[test]
     fn an_order_that_nobody_knows_is_refused_under_its_number() {
+        let order = Order { id: 4, client: Some("c".into()), action: Action::Other("fly".into()) };
+        assert_eq!(order.line(), r#"{"id":4,"client":"c","do":"fly"}"#);
+        assert_eq!(Order::read(&order.line()).unwrap_err().0, Some(4));
         let (id, why) = Order::read(r#"{"id":4,"do":"fly","client":"c"}"#).unwrap_err();
         assert_eq!(id, Some(4));
         assert!(why.contains("fly"), "{why}");

@@ -301,11 +301,31 @@ pub(super) fn check(method: &str, params: &Value, capabilities: &Value) -> Resul
     if !params.get("messages").is_some_and(Value::is_array) || !params.get("maxTokens").is_some_and(Value::is_number) {
         return invalid("`messages` or `maxTokens` is missing");
     }
+    let messages = params.get("messages").and_then(Value::as_array).into_iter().flatten();
+    if !messages.filter_map(|message| message.get("content")).all(is_content) {
+        return invalid("a message has content that lacks what its type needs");
+    }
     let tools = params.get("tools").is_some() || params.get("toolChoice").is_some();
     if tools && !declared(capabilities, "sampling.tools") {
         return invalid("this client did not declare `sampling.tools`");
     }
     Ok(())
+}
+
+/// Has each block what its type needs?
+fn is_content(content: &Value) -> bool {
+    let blocks = match content {
+        Value::Array(blocks) => blocks.as_slice(),
+        block => std::slice::from_ref(block),
+    };
+    blocks.iter().all(|block| {
+        let text = |name: &str| block.get(name).is_some_and(Value::is_string);
+        match block.get("type").and_then(Value::as_str) {
+            Some("text") => text("text"),
+            Some("image" | "audio") => text("data") && text("mimeType"),
+            kind => kind.is_some(),
+        }
+    })
 }
 
 #[cfg(test)]

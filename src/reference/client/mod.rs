@@ -100,8 +100,6 @@ enum Stage {
 /// What is known of the action under way.
 #[derive(Debug, Default)]
 struct Running {
-    /// The id of its request that is open.
-    request: Option<Id>,
     pages: usize,
     members: Vec<Value>,
     collected: Vec<Value>,
@@ -207,10 +205,7 @@ impl Client {
                 continue;
             }
             let (method, params) = what.request();
-            let id = self.send(session, method, params, Purpose::Own(self.at as u64 + 1));
-            if let Some(running) = &mut self.running {
-                running.request = Some(id);
-            }
+            self.send(session, method, params, Purpose::Own(self.at as u64 + 1));
         }
     }
 
@@ -222,12 +217,11 @@ impl Client {
             self.application.actions.remove(self.at + at);
             return self.saw(Some(label.to_owned()), json!({ "failure": "it was cancelled" }));
         }
-        let request = self.running.as_mut().and_then(|running| running.request.take());
-        if let (Some(session), Some(request)) = (self.session, request) {
-            let params = json!({ "requestId": request.to_value(), "reason": "the application cancelled it" });
-            let cancelled = rpc::notification("notifications/cancelled", Some(params));
-            self.receiver.send(session, Route::Unrelated, cancelled);
-        }
+        let own = Purpose::Own(self.at as u64 + 1);
+        // what became a task is cancelled as one
+        let as_tasks = declared(self.server_capabilities(), "tasks.cancel");
+        let Receiver { requestor, out, .. } = &mut self.receiver;
+        requestor.give_up(|purpose| purpose == own, as_tasks, &Route::Unrelated, None, &[], out);
         self.done(json!({ "failure": "it was cancelled" }));
         self.go_on(now);
     }
@@ -329,10 +323,7 @@ impl Client {
                 Some(json!({ "failure": format!("the list has more than {MOST_PAGES} pages") }))
             }
             Some(cursor) => {
-                let id = self.send(session, method, Some(json!({ "cursor": cursor })), Purpose::Own(number));
-                if let Some(running) = &mut self.running {
-                    running.request = Some(id);
-                }
+                self.send(session, method, Some(json!({ "cursor": cursor })), Purpose::Own(number));
                 None
             }
         }
@@ -445,6 +436,10 @@ impl Engine for Client {
                 let error = rpc::error_without_id(rpc::INVALID_REQUEST, what);
                 self.receiver.send(session, Route::Unrelated, error);
             }
+            Kind::Request { id, .. } if !rpc::is_version_2(message) => {
+                let what = "`jsonrpc` is not \"2.0\"";
+                self.receiver.answer(session, id, &Outcome::error(rpc::INVALID_REQUEST, what));
+            }
             Kind::Request { id, method } => self.asked(now, session, id, method, message),
             Kind::Notification { method } => self.notified(session, method, message.params()),
             Kind::Result { .. } | Kind::Error { .. } => {
@@ -455,7 +450,8 @@ impl Engine for Client {
                 }
             }
             Kind::Batch => {
-                if let Value::Array(messages) = message.value() {
+                let batches = self.receiver.peer(session).is_some_and(|peer| peer.revision == Revision::V2025_03_26);
+                if let (true, Value::Array(messages)) = (batches, message.value()) {
                     for message in messages.iter().filter(|message| message.is_object()) {
                         self.receive(now, session, &Message::of(message));
                     }

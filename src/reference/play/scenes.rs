@@ -273,6 +273,7 @@ fn two_requestors_do_not_meet() {
 fn a_tool_from_data_asks_and_answers() {
     let script = |task_support| ToolScript {
         task_support,
+        input_schema: json!({ "type": "object" }),
         asks: vec![
             ScriptedAsk {
                 method: "elicitation/create".into(),

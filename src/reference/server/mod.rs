@@ -320,7 +320,7 @@ impl Server {
             Kind::Request { id: Id::Odd(_), .. } => {
                 without_id(rpc::INVALID_REQUEST, "the id is neither a string nor an integer")
             }
-            Kind::Request { id, method } if is_version_2(message) => {
+            Kind::Request { id, method } if rpc::is_version_2(message) => {
                 return self.request(now, session, id, method, message);
             }
             Kind::Request { id, .. } => {
@@ -328,7 +328,7 @@ impl Server {
                 return self.receiver.answer(session, id, &outcome);
             }
             Kind::Notification { method } => {
-                return if is_version_2(message) {
+                return if rpc::is_version_2(message) {
                     self.notified(now, session, method, message.params())
                 };
             }
@@ -341,10 +341,6 @@ impl Server {
         };
         self.receiver.send(session, Route::Unrelated, refusal);
     }
-}
-
-fn is_version_2(message: &Message) -> bool {
-    message.value().get("jsonrpc").is_some_and(|version| version == "2.0")
 }
 
 fn is_token(params: &Value) -> bool {

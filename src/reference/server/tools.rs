@@ -37,6 +37,8 @@ impl TaskSupport {
 pub struct ToolScript {
     /// Can it be called as a task?
     pub task_support: TaskSupport,
+    /// The schema of its arguments.
+    pub input_schema: Value,
     /// What it asks of its caller, one after the other.
     pub asks: Vec<ScriptedAsk>,
     /// A `CallToolResult`, or `{"error": {"code": .., "message": ..}}` for a JSON-RPC error.
@@ -127,8 +129,8 @@ impl Tool {
     /// A tool from data.
     pub(super) fn scripted(name: &str, script: ToolScript) -> Tool {
         let task_support = script.task_support;
-        let open = json!({ "type": "object" });
-        let tool = Tool::new(name, "Asks what it was told to ask, and answers what it was told.", open, move |_| {
+        let schema = script.input_schema.clone();
+        let tool = Tool::new(name, "Asks what it was told to ask, and answers what it was told.", schema, move |_| {
             let answer = match script.answer.get("error") {
                 Some(error) if script.answer.get("content").is_none() => Outcome::Error(error.clone()),
                 _ => Outcome::Result(script.answer.clone()),

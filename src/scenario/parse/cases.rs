@@ -107,12 +107,12 @@ impl Case {
         value
     }
 
-    /// A requirement that a row names; `None` if this row names none.
-    pub(super) fn id(&self, name: &str, span: Span, r: &mut Reader) -> Option<String> {
+    /// A text that a row need not give, such as the id of a requirement (`what`); `None` if this row does not.
+    pub(super) fn maybe(&self, name: &str, what: &str, span: Span, r: &mut Reader) -> Option<String> {
         match self.get(name).map(|p| &p.shape) {
             Some(Shape::Literal(Value::String(text))) => Some(text.clone()),
             Some(_) => {
-                r.found.error("wrong-type", span, format!("`${name}` must be the id of a requirement"));
+                r.found.error("wrong-type", span, format!("`${name}` must be {what}"));
                 None
             }
             None => {

@@ -27,12 +27,12 @@ pub(super) fn needs(node: &Node, case: &Case, r: &mut Reader) -> Vec<Need> {
                 add(Needed::Capability(path.to_owned()), item.span);
             }
         }
-        if party == Party::Server {
-            for item in offers.take("lacks").map(|n| items("`lacks`", n, true, &mut r.found)).unwrap_or_default() {
-                if let Some(path) = text("a capability", item, &mut r.found) {
-                    add(Needed::Lack(path.to_owned()), item.span);
-                }
+        for item in offers.take("lacks").map(|n| items("`lacks`", n, true, &mut r.found)).unwrap_or_default() {
+            if let Some(path) = text("a capability", item, &mut r.found) {
+                add(Needed::Lack(path.to_owned()), item.span);
             }
+        }
+        if party == Party::Server {
             type Make = fn(Pattern) -> Needed;
             let kinds: [(&'static str, Make); 3] =
                 [("tool", Needed::Tool), ("prompt", Needed::Prompt), ("resource", Needed::Resource)];
@@ -56,6 +56,12 @@ pub(super) fn needs(node: &Node, case: &Case, r: &mut Reader) -> Vec<Need> {
                     |w| (w == "assigned").then_some(Needed::Session),
                     &mut r.found,
                 )
+            {
+                add(need, n.span);
+            }
+            if let Some(n) = offers.take("moved")
+                && let Some(need) =
+                    one_of("`moved`", n, &["by us"], |w| (w == "by us").then_some(Needed::Moved), &mut r.found)
             {
                 add(need, n.span);
             }
@@ -188,11 +194,14 @@ fn action(node: &Node, case: &Case, r: &mut Reader) -> Option<Action> {
     let sees = label("sees", r);
     let once = label("once", r);
     let collects = label("collects", r);
-    // nothing else answers
-    let with = (word == "when asked").then(|| fields.take("with")).flatten().map(|n| {
-        places.add("with", n.span);
-        case.object("`with`", n, r)
-    });
+    // nothing else answers, or says what its step leaves open
+    let with =
+        ["when asked", "call tool", "call tool as task"].contains(&word).then(|| fields.take("with")).flatten().map(
+            |n| {
+                places.add("with", n.span);
+                case.object("`with`", n, r)
+            },
+        );
     let after = fields.take("after").and_then(|n| fixed_wait("`after`", n, &mut r.found));
     fields.finish(&mut r.found, &[]);
     Some(Action {

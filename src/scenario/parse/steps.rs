@@ -351,7 +351,10 @@ fn act(
     let http = fields.take("http").and_then(|n| http(n, case, r));
     let over = fields.take("over").and_then(|n| {
         places.add("over", n.span);
-        case.target(n, r)
+        match text("`over`", n, &mut r.found)?.strip_prefix('$') {
+            Some(name) => case.maybe(name, "a label", n.span, r),
+            None => case.target(n, r),
+        }
     });
     let losing = match word {
         "drops" => fields.take("losing").and_then(|n| {
@@ -429,7 +432,7 @@ fn ids(what: &str, node: &Node, case: &Case, r: &mut Reader) -> Vec<Proof> {
     for item in items(what, node, true, &mut r.found) {
         let Some(id) = text("a requirement", item, &mut r.found) else { continue };
         let id = match id.strip_prefix('$') {
-            Some(name) => match case.id(name, item.span, r) {
+            Some(name) => match case.maybe(name, "the id of a requirement", item.span, r) {
                 Some(id) => id,
                 None => continue,
             },

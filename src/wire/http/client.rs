@@ -152,7 +152,8 @@ struct Trip {
     quiet: bool,
     /// A DELETE: whatever its body is, it is no message.
     ends: bool,
-    sent_session: bool,
+    /// The session that it was sent in.
+    sent_session: Option<String>,
     body: Body,
     /// Something was beyond the limit already.
     cut: bool,
@@ -168,6 +169,8 @@ pub struct ClientLogic {
     /// Headers that are added to every request (`Origin`, `Authorization`, ..); they replace ours of the same name.
     pub extra: Headers,
     session: Option<String>,
+    /// The session whose end was told last.
+    lost: Option<String>,
     version: Option<String>,
     body_limit: usize,
     limits: Limits,
@@ -183,6 +186,7 @@ impl ClientLogic {
             host: host.into(),
             extra: Headers::new(),
             session: None,
+            lost: None,
             version: None,
             body_limit: BODY_LIMIT,
             limits: Limits::default(),
@@ -225,7 +229,10 @@ impl ClientLogic {
         let mut headers = self.headers(&format!("{JSON}, {EVENT_STREAM}"), !first);
         headers.set("Content-Type", JSON);
         let quiet = awaiting.is_empty();
-        self.begin(rt, Trip { initialize, quiet, sent_session: self.session.is_some() && !first, ..trip(awaiting) });
+        self.begin(
+            rt,
+            Trip { initialize, quiet, sent_session: self.session.clone().filter(|_| !first), ..trip(awaiting) },
+        );
         self.compose("POST", headers, body)
     }
 
@@ -242,7 +249,7 @@ impl ClientLogic {
             headers.set(LAST_EVENT_ID, &resume.last_event_id);
         }
         let listens = resume.awaiting.is_empty();
-        let sent_session = self.session.is_some();
+        let sent_session = self.session.clone();
         let last_event_id = resume.last_event_id.clone();
         let retry = resume.retry;
         self.begin(rt, Trip { listens, sent_session, last_event_id, retry, ..trip(resume.awaiting.clone()) });
@@ -252,7 +259,7 @@ impl ClientLogic {
     /// A DELETE that ends the session.
     pub fn delete(&mut self, rt: RoundTrip) -> Request {
         let headers = self.headers("", true);
-        self.begin(rt, Trip { quiet: true, ends: true, sent_session: self.session.is_some(), ..trip(Vec::new()) });
+        self.begin(rt, Trip { quiet: true, ends: true, sent_session: self.session.clone(), ..trip(Vec::new()) });
         self.compose("DELETE", headers, Bytes::new())
     }
 
@@ -362,7 +369,11 @@ impl ClientLogic {
         let mut unfinished = None;
         match std::mem::replace(&mut trip.body, Body::Unknown) {
             Body::Refusal { head, body } => {
-                let session_lost = head.status == 404 && trip.sent_session;
+                // what was under way in a session that is over says no more of the one after it
+                let session_lost = head.status == 404 && trip.sent_session.is_some() && trip.sent_session != self.lost;
+                if session_lost {
+                    self.lost = trip.sent_session;
+                }
                 let ResponseHead { status, headers } = head;
                 out.push(ClientEvent::Refused { rt, status, headers, body: body.into(), session_lost });
                 return out;
@@ -424,7 +435,7 @@ fn trip(awaiting: Vec<Id>) -> Trip {
         listens: false,
         quiet: false,
         ends: false,
-        sent_session: false,
+        sent_session: None,
         body: Body::Unknown,
         cut: false,
         last_event_id: String::new(),

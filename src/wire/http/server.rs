@@ -139,6 +139,12 @@ impl ServerLogic {
         out
     }
 
+    /// The session in which that round trip is open, if it is.
+    #[must_use]
+    pub fn session_of(&self, rt: RoundTrip) -> Option<SessionKey> {
+        self.round_trips.get(&rt).copied()
+    }
+
     /// The client closed the connection of a round trip. That cancels nothing: the stream may be resumed.
     pub fn dropped(&mut self, rt: RoundTrip) {
         if let Some(key) = self.round_trips.remove(&rt)

@@ -123,7 +123,7 @@ fn polls(web: &mut Web<'_>, id: StreamId, stream: &Stream, trip: &RoundTrip) {
         return;
     }
     let retry = stream.items.iter().rev().find_map(|i| i.retry).unwrap_or_default().saturating_mul(1000);
-    let waited = web.c.ended_at.saturating_sub(stream.closed_at) > retry.saturating_add(PATIENCE);
+    let waited = web.c.ended_at.saturating_sub(stream.closed_at) >= retry.saturating_add(PATIENCE);
     // whether we come back is for a scenario to say
     if waited && web.scene.waited() && web.scene.header.seat.tests(Party::Client) && web.owes(post, u32::MAX) {
         let expected = "a GET with the id of the last event";
