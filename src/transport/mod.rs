@@ -185,9 +185,9 @@ impl Default for Bounds {
     fn default() -> Self {
         Bounds {
             // large for a tool, and several copies of it still fit into little memory
-            message: 4 << 20,
+            message: 3 << 20,
             events: 1024,
-            waiting: 4 << 20,
+            waiting: 3 << 20,
             unsent: 64 << 20,
             refusal: 4 << 10,
             head: 64 << 10,
