@@ -2,8 +2,9 @@
 
 use super::explain::TransportName;
 use super::output::{self, Expectations, Output};
+use super::screen;
 use super::selection::{Selection, playable, revision};
-use super::{interrupt, screen};
+use super::stage::Stage;
 use crate::peer::config::EMBEDDED;
 use crate::peer::process::Command;
 use crate::peer::words;
@@ -19,7 +20,7 @@ use crate::scenario::exchange::Patience;
 use crate::spec::Revision;
 use crate::trace::Transport;
 use clap::Args;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// A peer could not be started.
 const UNREACHED: u8 = 4;
@@ -96,9 +97,12 @@ pub(super) fn run(arguments: Arguments) -> Result<u8, String> {
         screen::note(&format!("error: {peer} was not run: {why}"));
         return Ok(UNREACHED);
     }
-    let results = play(way, &scenarios, &options)?;
     let part = arguments.selection.part() || arguments.transport.is_some() || arguments.dialect.is_some();
-    output::conclude(&results, expectations.as_ref(), &arguments.output, part)
+    // over memory no real time need pass
+    let stage = Stage::new(matches!(way, Way::Embedded))?;
+    let program = std::env::current_exe().map_err(|e| format!("the file of this program: {e}"))?;
+    let play = || play(&way, &program, &scenarios, &options, &stage);
+    output::run(play, expectations.as_ref(), &arguments.output, part)
 }
 
 /// The client that is meant, and how it is played.
@@ -159,31 +163,26 @@ fn target(arguments: &Arguments, scenarios: &Vec<Scenario>) -> Result<Target, St
     Ok(Target { way, expectations, options })
 }
 
-fn play(way: Way, scenarios: &[Scenario], options: &Options) -> Result<Results, String> {
-    let mut builder = tokio::runtime::Builder::new_current_thread();
-    // over memory no real time need pass
-    let paused = matches!(way, Way::Embedded);
-    let runtime = builder.enable_all().start_paused(paused).build().map_err(|e| format!("no runtime: {e}"))?;
+fn play(way: &Way, program: &Path, scenarios: &[Scenario], options: &Options, stage: &Stage) -> Results {
     let mut random = surroundings::random();
-    runtime.block_on(async {
-        let interrupted = interrupt::flag();
-        let mut make: fn() -> Surroundings = surroundings::real;
-        Ok(match way {
+    let mut make: fn() -> Surroundings = surroundings::real;
+    let interrupted = stage.interrupted.clone();
+    stage.runtime.block_on(async {
+        match way {
             Way::Embedded => {
                 let clients = EmbeddedClient { surroundings: surroundings::real, fault: None };
                 client::client(&clients, scenarios, options, &mut make, &mut random, interrupted).await
             }
             Way::Environment(command) => {
-                let clients = Environment { command };
+                let clients = Environment { command: command.clone() };
                 client::client(&clients, scenarios, options, &mut make, &mut random, interrupted).await
             }
             Way::Driver(command) => {
-                let program = std::env::current_exe().map_err(|e| format!("the file of this program: {e}"))?;
-                let clients = Drivers::new(command, program);
+                let clients = Drivers::new(command.clone(), program.to_owned());
                 let results = client::client(&clients, scenarios, options, &mut make, &mut random, interrupted).await;
                 clients.stop().await;
                 results
             }
-        })
+        }
     })
 }

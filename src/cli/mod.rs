@@ -14,6 +14,7 @@ mod screen;
 mod selection;
 mod serve;
 mod server;
+mod stage;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;

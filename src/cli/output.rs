@@ -5,7 +5,8 @@ use crate::judge::Verdict;
 use crate::peer::baseline::{Adjudicated, Known, load_adjudications, load_baseline};
 use crate::report::{self, Style};
 use crate::run::baseline::{self, Applied, Coverage};
-use crate::run::{Results, Summary};
+use crate::run::repeat::{self, Tally};
+use crate::run::{Played, Results, Summary, traces};
 use crate::scenario::Scenario;
 use clap::Args;
 use std::path::{Path, PathBuf};
@@ -14,9 +15,9 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, Args)]
 pub(super) struct Output {
     /// Write the report as JSON
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with = "repeat")]
     report: Option<PathBuf>,
-    /// Write the record of every play into this folder
+    /// Write the record of every play into this folder; with --repeat, of every play that came out as never before
     #[arg(long, value_name = "DIR")]
     trace: Option<PathBuf>,
     /// Warnings fail the run too
@@ -25,38 +26,81 @@ pub(super) struct Output {
     /// Show warnings in full
     #[arg(long, short)]
     verbose: bool,
+    /// Do all of it so many times, and say which plays did not come out the same every time: exit 1 if any did not, unless
+    /// the baseline says that what differs comes and goes
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=MOST_RUNS))]
+    repeat: Option<u32>,
 }
 
-/// Shows the results, holds them against what is known, and writes what was asked for; gives the exit code. `part`: not all
-/// was to be played.
-pub(super) fn conclude(
-    results: &Results,
+/// Nobody waits for more runs than this.
+const MOST_RUNS: i64 = 1_000_000;
+
+/// Runs once, or as often as was asked for, and concludes; see [`conclude`] for what is asked and given.
+pub(super) fn run(
+    mut play: impl FnMut() -> Results,
     expectations: Option<&Expectations>,
     output: &Output,
     part: bool,
 ) -> Result<u8, String> {
-    let summary = Summary::of(results);
-    let style = Style { colour: screen::colour(), width: screen::width(), verbose: output.verbose };
-    screen::show(&report::terminal(results, &summary, output.strict, &style))?;
-    let mut code = report::exit_code(results, &summary, output.strict);
-    if let Some(expectations) = expectations {
-        let coverage = if part { Coverage::Part } else { Coverage::All };
-        let applied = baseline::apply(results, &expectations.known, &expectations.adjudicated, coverage);
-        screen::show(&report::known(results, &applied, &style))?;
-        if results.unkept.is_empty() {
-            let before = code;
-            code = expected(code, &applied, output.strict, !whole(results));
-            // the report above knows of no baseline
-            if code != before {
-                let why = match code {
-                    0 => "what is wrong is known",
-                    1 => "the baseline does not hold",
-                    _ => "what is wrong is known, but the run is not whole",
-                };
-                screen::line(&format!("with the baseline: exit {code}: {why}"))?;
+    match output.repeat {
+        None => conclude(&play(), expectations, output, part),
+        Some(runs) => again_and_again(play, runs, expectations, output, part),
+    }
+}
+
+/// Runs so many times. The first run is shown whole, of the others what came out as never before.
+fn again_and_again(
+    mut play: impl FnMut() -> Results,
+    runs: u32,
+    expectations: Option<&Expectations>,
+    output: &Output,
+    part: bool,
+) -> Result<u8, String> {
+    let entries = expectations.map(|e| repeat::entries(&e.known, &e.adjudicated)).unwrap_or_default();
+    let style = style(output);
+    let mut tally = Tally::default();
+    let mut unwritten = None;
+    while tally.runs() < runs {
+        let results = play();
+        let summary = Summary::of(&results);
+        let code = match (tally.runs(), expectations) {
+            (0, _) => show(&results, &summary, expectations, output, part)?,
+            (_, None) => report::exit_code(&results, &summary, output.strict),
+            (_, Some(expectations)) => {
+                let applied = expectations.apply(&results, part);
+                let code = report::exit_code(&results, &summary, output.strict);
+                expected(&results, code, &applied, output.strict)
             }
+        };
+        if results.interrupted {
+            break;
+        }
+        let new = tally.count(&results, &entries, code);
+        let plays: Vec<&Played> = new.iter().filter_map(|i| results.played.get(*i)).collect();
+        if tally.runs() > 1 {
+            screen::show(&report::news(tally.runs(), &plays, &style))?;
+        }
+        // the verdicts are worth more than a record that cannot be written
+        if let (Some(folder), false, None) = (&output.trace, plays.is_empty(), &unwritten) {
+            unwritten = traces::write(&folder.join(format!("run-{}", tally.runs())), plays).err();
         }
     }
+    screen::show(&report::repeated(&tally, runs, &style))?;
+    let code = report::exit::repeated(&tally, runs);
+    let Some(wrong) = unwritten else { return Ok(code) };
+    screen::note(&format!("error: {wrong}"));
+    Ok(if code == report::exit::WELL { super::USAGE } else { code })
+}
+
+fn style(output: &Output) -> Style {
+    Style { colour: screen::colour(), width: screen::width(), verbose: output.verbose }
+}
+
+/// Shows the results, holds them against what is known, and writes what was asked for; gives the exit code. `part`: not all
+/// was to be played.
+fn conclude(results: &Results, expectations: Option<&Expectations>, output: &Output, part: bool) -> Result<u8, String> {
+    let summary = Summary::of(results);
+    let mut code = show(results, &summary, expectations, output, part)?;
     // the verdicts are on the screen already: a report that cannot be written is said beside them
     for wrong in write(output, results, &summary, code) {
         screen::note(&format!("error: {wrong}"));
@@ -64,6 +108,33 @@ pub(super) fn conclude(
         if code == 0 {
             code = super::USAGE;
         }
+    }
+    Ok(code)
+}
+
+/// Shows the results, and holds them against what is known; gives the exit code.
+fn show(
+    results: &Results,
+    summary: &Summary,
+    expectations: Option<&Expectations>,
+    output: &Output,
+    part: bool,
+) -> Result<u8, String> {
+    let style = style(output);
+    screen::show(&report::terminal(results, summary, output.strict, &style))?;
+    let before = report::exit_code(results, summary, output.strict);
+    let Some(expectations) = expectations else { return Ok(before) };
+    let applied = expectations.apply(results, part);
+    screen::show(&report::known(results, &applied, &style))?;
+    let code = expected(results, before, &applied, output.strict);
+    // the report above knows of no baseline
+    if code != before {
+        let why = match code {
+            0 => "what is wrong is known",
+            1 => "the baseline does not hold",
+            _ => "what is wrong is known, but the run is not whole",
+        };
+        screen::line(&format!("with the baseline: exit {code}: {why}"))?;
     }
     Ok(code)
 }
@@ -92,6 +163,11 @@ impl Expectations {
         let adjudicated = adjudications.map(|p| load_adjudications(p, &ids)).transpose().map_err(read)?;
         Ok(Some(Expectations { known: known.unwrap_or_default(), adjudicated: adjudicated.unwrap_or_default() }))
     }
+
+    fn apply(&self, results: &Results, part: bool) -> Applied {
+        let coverage = if part { Coverage::Part } else { Coverage::All };
+        baseline::apply(results, &self.known, &self.adjudicated, coverage)
+    }
 }
 
 /// Was everything played, and to its end?
@@ -102,7 +178,12 @@ fn whole(results: &Results) -> bool {
 
 /// The exit code in the light of the baseline: what is expected fails nothing, and an entry that no longer holds does. A run
 /// that is `cut` short is not well because the little it found is known.
-fn expected(code: u8, applied: &Applied, strict: bool, cut: bool) -> u8 {
+fn expected(results: &Results, code: u8, applied: &Applied, strict: bool) -> u8 {
+    // what is claimed and not there is in no baseline
+    if results.unkept.is_empty() { in_the_light(code, applied, strict, !whole(results)) } else { code }
+}
+
+fn in_the_light(code: u8, applied: &Applied, strict: bool, cut: bool) -> u8 {
     let worst = applied.verdict();
     match code {
         0 | 1 if worst >= Verdict::Fail => report::exit::PEER,
@@ -123,7 +204,7 @@ fn write(output: &Output, results: &Results, summary: &Summary, code: u8) -> Vec
         }
     }
     if let Some(folder) = &output.trace {
-        wrong.extend(crate::run::traces::write(folder, results).err());
+        wrong.extend(traces::write(folder, &results.played).err());
     }
     wrong
 }
@@ -135,9 +216,9 @@ mod tests {
     #[test]
     fn a_run_that_was_cut_short_is_not_well_because_what_it_found_is_known() {
         let known = Applied::default();
-        assert_eq!(expected(1, &known, false, false), 0);
-        assert_eq!(expected(1, &known, false, true), 4);
-        assert_eq!(expected(4, &known, false, true), 4);
-        assert_eq!(expected(70, &known, false, false), 70);
+        assert_eq!(in_the_light(1, &known, false, false), 0);
+        assert_eq!(in_the_light(1, &known, false, true), 4);
+        assert_eq!(in_the_light(4, &known, false, true), 4);
+        assert_eq!(in_the_light(70, &known, false, false), 70);
     }
 }

@@ -2,8 +2,9 @@
 
 use super::explain::TransportName;
 use super::output::{self, Expectations, Output};
+use super::screen;
 use super::selection::{Selection, playable, revision};
-use super::{interrupt, screen};
+use super::stage::Stage;
 use crate::peer::config::{EMBEDDED, ServerSpec};
 use crate::peer::process::Command;
 use crate::peer::words;
@@ -90,8 +91,9 @@ pub(super) fn run(arguments: Arguments) -> Result<u8, String> {
         None => None,
     };
     let part = !whole || arguments.transport.is_some();
-    let results = play(spec, &scenarios, &options)?;
-    output::conclude(&results, expectations.as_ref(), &arguments.output, part)
+    let stage = Stage::new(spec.is_none())?;
+    let play = || play(spec.as_ref(), &scenarios, &options, &stage);
+    output::run(play, expectations.as_ref(), &arguments.output, part)
 }
 
 /// The server that is meant, and how it is played.
@@ -135,24 +137,20 @@ fn target(arguments: &Arguments) -> Result<(Option<ServerSpec>, Options), String
     Ok((Some(spec), options))
 }
 
-fn play(spec: Option<ServerSpec>, scenarios: &[Scenario], options: &Options) -> Result<Results, String> {
-    let paused = spec.is_none();
-    let mut builder = tokio::runtime::Builder::new_current_thread();
-    // over memory no real time need pass
-    let runtime = builder.enable_all().start_paused(paused).build().map_err(|e| format!("no runtime: {e}"))?;
+fn play(spec: Option<&ServerSpec>, scenarios: &[Scenario], options: &Options, stage: &Stage) -> Results {
     let mut random = surroundings::random();
-    runtime.block_on(async {
-        let interrupted = interrupt::flag();
-        let mut make: fn() -> Surroundings = surroundings::real;
-        Ok(match spec {
+    let mut make: fn() -> Surroundings = surroundings::real;
+    let interrupted = stage.interrupted.clone();
+    stage.runtime.block_on(async {
+        match spec {
             None => {
                 let servers = Embedded::new(surroundings::real, Vec::new());
                 server::server(&servers, scenarios, options, &mut make, &mut random, interrupted).await
             }
             Some(spec) => {
-                let servers = Foreign::new(spec);
+                let servers = Foreign::new(spec.clone());
                 server::server(&servers, scenarios, options, &mut make, &mut random, interrupted).await
             }
-        })
+        }
     })
 }

@@ -2,6 +2,7 @@
 
 use crate::judge::finding::Blame;
 use crate::judge::{Finding, Verdict};
+use crate::run::repeat::Tally;
 use crate::run::{Results, Summary};
 
 /// All proven and well.
@@ -47,6 +48,20 @@ pub fn exit_code(results: &Results, summary: &Summary, strict: bool) -> u8 {
     }
     if summary.proven() == 0 {
         codes.push(NOTHING);
+    }
+    [DEFECT, PEER, ENVIRONMENT, NOTHING].into_iter().find(|code| codes.contains(code)).unwrap_or(WELL)
+}
+
+/// The exit code of so many runs: the gravest of theirs, in the order of [`exit_code`]. Plays that came out differently, with nothing
+/// known to explain it, are a peer's fault at least; fewer runs than were wanted are not the whole.
+#[must_use]
+pub fn repeated(tally: &Tally, wanted: u32) -> u8 {
+    let mut codes: Vec<u8> = tally.codes().keys().copied().collect();
+    if tally.unsteady() {
+        codes.push(PEER);
+    }
+    if tally.runs() < wanted {
+        codes.push(ENVIRONMENT);
     }
     [DEFECT, PEER, ENVIRONMENT, NOTHING].into_iter().find(|code| codes.contains(code)).unwrap_or(WELL)
 }

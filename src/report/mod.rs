@@ -10,6 +10,7 @@ pub mod json;
 pub mod known;
 mod page;
 mod reading;
+pub mod repeat;
 pub mod style;
 pub mod terminal;
 pub mod text;
@@ -19,6 +20,7 @@ pub use diagram::diagram;
 pub use exit::exit_code;
 pub use json::json;
 pub use known::known;
+pub use repeat::{news, repeated};
 pub use style::{Line, Style, Tone};
 pub use terminal::terminal;
 

@@ -30,7 +30,7 @@ pub fn terminal(results: &Results, summary: &Summary, strict: bool, style: &Styl
     let mut page = Page::new(style);
     header(&mut page, results);
     plays(&mut page, results);
-    details(&mut page, results, style);
+    details(&mut page, &results.played, style);
     skipped(&mut page, results, style);
     troubles(&mut page, results);
     last(&mut page, results, summary, strict, style);
@@ -116,9 +116,10 @@ fn likened(sentence: &str) -> String {
     words.collect::<Vec<_>>().join(" ")
 }
 
-fn details(page: &mut Page, results: &Results, style: &Style) {
+/// What is wrong in these plays, and nothing of those in which nothing is.
+pub(super) fn details<'a>(page: &mut Page, played: impl IntoIterator<Item = &'a Played>, style: &Style) {
     let mut known: HashMap<Likeness, (String, usize)> = HashMap::new();
-    for played in &results.played {
+    for played in played {
         let verdict = played.judgement.verdict;
         if matches!(verdict, Verdict::Pass | Verdict::NotExercised) && played.judgement.findings.is_empty() {
             continue;

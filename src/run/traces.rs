@@ -1,18 +1,18 @@
 //! The records of a run on disk: one file a play.
 
-use super::Results;
+use super::Played;
 use crate::trace::record;
 use std::collections::BTreeSet;
 use std::path::Path;
 
-/// Writes the record of every play into a folder, which is made if it is not there.
+/// Writes the record of every one of these plays into a folder, which is made if it is not there.
 ///
 /// # Errors
 /// What could not be written, in one sentence.
-pub fn write(folder: &Path, results: &Results) -> Result<(), String> {
+pub fn write<'a>(folder: &Path, plays: impl IntoIterator<Item = &'a Played>) -> Result<(), String> {
     std::fs::create_dir_all(folder).map_err(|e| format!("cannot make the folder {}: {e}", folder.display()))?;
     let mut taken = BTreeSet::new();
-    for played in &results.played {
+    for played in plays {
         let path = folder.join(format!("{}.ndjson", free(&slug(&played.name()), &mut taken)));
         std::fs::write(&path, record::write(&played.trace))
             .map_err(|e| format!("cannot write the record {}: {e}", path.display()))?;
