@@ -1,23 +1,15 @@
 //! The sequence diagram of a trace, as text: two lifelines, one line a message, up to where the two parted.
 
-use super::reading::{Row, Shape, rows};
+use super::drawing::{Item, items, mark, more};
+use super::reading::{Row, Shape};
 use super::style::{Line, Tone};
 use super::text::{cut, escape, pad, short, width};
-use crate::judge::finding::Blame;
-use crate::judge::{Finding, Judgement, Outcome, Verdict};
+use crate::judge::{Finding, Judgement, Verdict};
 use crate::trace::Trace;
 use crate::wire::Party;
-use std::collections::BTreeSet;
-use std::ops::Range;
 
 /// Narrower than this no arrow is left.
 pub const NARROWEST: usize = 40;
-/// Lines of messages at most.
-const MOST: usize = 40;
-/// Rows that are shown after the divergence.
-const AFTER: usize = 3;
-/// Rows from the beginning that are always shown.
-const FIRST: usize = 8;
 /// The number of an event and the mark before it.
 const GUTTER: usize = 7;
 
@@ -31,104 +23,17 @@ pub fn diagram(trace: &Trace, judgement: &Judgement, width: usize) -> String {
 /// The diagram in lines.
 #[must_use]
 pub fn lines(trace: &Trace, judgement: &Judgement, columns: usize) -> Vec<Line> {
-    let marked = judgement.findings.iter().filter_map(|f| f.event).collect::<BTreeSet<u32>>();
-    let rows = rows(trace, &marked);
-    let focus = focus(judgement).map(|finding| place(&rows, finding.event));
-    let notes = rows.iter().map(|r| width(&r.note)).max().unwrap_or(0);
-    let columns = columns.max(NARROWEST);
-    let pen = Pen::new(columns, notes);
+    let items = items(trace, judgement);
+    let note = |item: &Item<'_>| if let Item::Row { row, .. } = item { width(&row.note) } else { 0 };
+    let pen = Pen::new(columns.max(NARROWEST), items.iter().map(note).max().unwrap_or(0));
     let mut out = vec![pen.names(trace)];
-    let places: Vec<usize> = judgement.findings.iter().map(|finding| place(&rows, finding.event)).collect();
-    let last = places.iter().copied().max();
-    let (head, tail) = shown(rows.len(), focus, last);
-    let mut hidden = 0;
-    for (i, row) in rows.iter().enumerate() {
-        if (i >= head.end && i < tail.start) || i >= tail.end {
-            hidden += row.messages;
-            continue;
-        }
-        if hidden > 0 {
-            out.push(pen.gap(hidden));
-            hidden = 0;
-        }
-        let here: Vec<(usize, &Finding)> =
-            judgement.findings.iter().enumerate().filter(|(n, _)| places.get(*n) == Some(&i)).collect();
-        out.push(pen.row(row, here.iter().map(|(_, f)| f.verdict).max()));
-        for (n, finding) in here {
-            out.push(pen.caption(n + 1, finding));
-            if let Some(party) = owed(judgement, n, finding) {
-                out.push(pen.expected(party, finding));
-            }
-        }
-    }
-    if hidden > 0 {
-        out.push(pen.gap(hidden));
-    }
-    if rows.is_empty() {
-        for (n, finding) in judgement.findings.iter().enumerate() {
-            out.push(pen.caption(n + 1, finding));
-        }
-    }
+    out.extend(items.iter().map(|item| match item {
+        Item::Row { row, verdict } => pen.row(row, *verdict),
+        Item::Gap(hidden) => pen.gap(*hidden),
+        Item::Finding { number, finding, .. } => pen.caption(*number, finding),
+        Item::NeverCame { party, finding } => pen.expected(*party, finding),
+    }));
     out
-}
-
-/// The finding at which the two parted: why the outcome was missed, otherwise the first of the worst.
-pub(crate) fn focus(judgement: &Judgement) -> Option<&Finding> {
-    if let Outcome::Missed { finding } = judgement.outcome
-        && let Some(finding) = judgement.findings.get(finding)
-    {
-        return Some(finding);
-    }
-    let worst = judgement.findings.iter().map(|f| f.verdict).max()?;
-    judgement.findings.iter().find(|f| f.verdict == worst)
-}
-
-/// The row where an event is to be seen: its own, or the last before it; without an event the last of all.
-fn place(rows: &[Row], event: Option<u32>) -> usize {
-    let last = rows.len().saturating_sub(1);
-    let Some(event) = event else { return last };
-    if let Some(own) = rows.iter().position(|r| r.events.contains(&event)) {
-        return own;
-    }
-    rows.iter().rposition(|r| r.events.first().is_some_and(|first| *first < event)).unwrap_or(0)
-}
-
-/// Which rows are shown: some from the beginning, and some up to a little after the divergence; up to a little after the last
-/// finding where there is room.
-fn shown(rows: usize, focus: Option<usize>, last: Option<usize>) -> (Range<usize>, Range<usize>) {
-    let until = |place: Option<usize>| place.map_or(rows, |place| (place + 1 + AFTER).min(rows));
-    let end = if until(last) <= MOST { until(last) } else { until(focus) };
-    if end <= MOST {
-        return (0..end, end..end);
-    }
-    if focus.is_none() {
-        return (0..MOST, MOST..MOST);
-    }
-    (0..FIRST, end - (MOST - FIRST)..end)
-}
-
-/// The party that still owes something, if that is what the finding says: it points into no message.
-fn owed(judgement: &Judgement, n: usize, finding: &Finding) -> Option<Party> {
-    let missed = matches!(judgement.outcome, Outcome::Missed { finding } if finding == n);
-    if finding.pointer.is_some() || !(missed || finding.verdict == Verdict::Inconclusive) {
-        return None;
-    }
-    match finding.blame {
-        Blame::Client => Some(Party::Client),
-        Blame::Server => Some(Party::Server),
-        _ => None,
-    }
-}
-
-/// The mark of a verdict.
-pub(crate) fn mark(verdict: Verdict) -> &'static str {
-    match verdict {
-        Verdict::Fail | Verdict::Error => "✗",
-        Verdict::Warn => "!",
-        Verdict::Inconclusive => "?",
-        Verdict::Pass => "✓",
-        Verdict::NotExercised => "-",
-    }
 }
 
 struct Pen {
@@ -208,8 +113,7 @@ impl Pen {
     }
 
     fn gap(&self, hidden: usize) -> Line {
-        let words = if hidden == 1 { "... 1 more message".into() } else { format!("... {hidden} more messages") };
-        let body = format!("╎ {}╎", pad(&cut(&words, self.inner - 1), self.inner - 1));
+        let body = format!("╎ {}╎", pad(&cut(&more(hidden), self.inner - 1), self.inner - 1));
         self.line(Tone::Faint, "", &body, "")
     }
 }
