@@ -2,6 +2,8 @@
 
 mod attach;
 mod client;
+mod draft;
+mod draw;
 mod drive;
 mod driver;
 mod explain;
@@ -42,6 +44,10 @@ enum Command {
     Lint(lint::Arguments),
     /// Print what a scenario sends, expects and proves from a seat
     Explain(explain::Arguments),
+    /// Draw the sequence diagram of a capture
+    Draw(draw::Arguments),
+    /// Write a scenario file of what was recorded
+    Draft(draft::Arguments),
     /// Offer the embedded server over stdio or HTTP
     Serve(Box<serve::Arguments>),
     /// Be a driver: move the embedded client as standard input says
@@ -78,6 +84,8 @@ pub fn main() -> ExitCode {
         Command::List(arguments) => list::run(&arguments),
         Command::Lint(arguments) => lint::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),
+        Command::Draw(arguments) => draw::run(&arguments),
+        Command::Draft(arguments) => draft::run(&arguments),
         Command::Serve(arguments) => serve::run(*arguments),
         Command::Peers(arguments) => peers::run(arguments),
     };

@@ -20,6 +20,7 @@ pub mod text;
 
 pub use detail::address;
 pub use diagram::diagram;
+pub use drawing::{Drawing, Extent};
 pub use exit::exit_code;
 pub use json::json;
 pub use known::known;

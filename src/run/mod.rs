@@ -15,6 +15,7 @@ pub mod foreign;
 pub mod habits;
 pub mod pace;
 pub mod pair;
+pub mod recorded;
 pub mod repeat;
 pub mod server;
 pub mod summary;
