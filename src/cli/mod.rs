@@ -8,6 +8,7 @@ mod drive;
 mod driver;
 mod explain;
 mod interrupt;
+mod judge;
 mod lint;
 mod list;
 mod output;
@@ -38,6 +39,8 @@ enum Command {
     Server(Box<server::Arguments>),
     /// Play the server against a client, and judge the client; without a client, against the embedded one
     Client(Box<client::Arguments>),
+    /// Judge captures without the peers: stored records, or what others recorded
+    Judge(judge::Arguments),
     /// List the scenarios, with the seats and revisions they hold for
     List(list::Arguments),
     /// Check scenario files
@@ -81,6 +84,7 @@ pub fn main() -> ExitCode {
         Command::Drive(arguments) => drive::run(&arguments),
         Command::Driver(arguments) => driver::run(&arguments),
         Command::Attach(arguments) => attach::run(&arguments),
+        Command::Judge(arguments) => judge::run(arguments),
         Command::List(arguments) => list::run(&arguments),
         Command::Lint(arguments) => lint::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),
