@@ -18,6 +18,7 @@ mod selection;
 mod serve;
 mod server;
 mod stage;
+mod tap;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -47,6 +48,8 @@ enum Command {
     Lint(lint::Arguments),
     /// Print what a scenario sends, expects and proves from a seat
     Explain(explain::Arguments),
+    /// Stand between two programs of yours, record what they say, and tell which of them is wrong
+    Tap(Box<tap::Arguments>),
     /// Draw the sequence diagram of a capture
     Draw(draw::Arguments),
     /// Write a scenario file of what was recorded
@@ -88,6 +91,7 @@ pub fn main() -> ExitCode {
         Command::List(arguments) => list::run(&arguments),
         Command::Lint(arguments) => lint::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),
+        Command::Tap(arguments) => tap::run(*arguments),
         Command::Draw(arguments) => draw::run(&arguments),
         Command::Draft(arguments) => draft::run(&arguments),
         Command::Serve(arguments) => serve::run(*arguments),

@@ -22,6 +22,7 @@ pub mod server;
 pub mod summary;
 pub mod surroundings;
 pub mod survey;
+pub mod tap;
 pub mod traces;
 
 pub use summary::Summary;
