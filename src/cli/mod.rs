@@ -8,6 +8,7 @@ mod drive;
 mod driver;
 mod explain;
 mod interrupt;
+mod judge;
 mod lint;
 mod list;
 mod output;
@@ -46,6 +47,8 @@ enum Command {
     Client(Box<client::Arguments>),
     /// Stand between a client and a server, and say which of them is wrong; what is not named is the embedded one
     Pair(Box<pair::Arguments>),
+    /// Judge captures without the peers: stored records, or what others recorded
+    Judge(judge::Arguments),
     /// List the scenarios, with the seats and revisions they hold for
     List(list::Arguments),
     /// Check scenario files
@@ -92,6 +95,7 @@ pub fn main() -> ExitCode {
         Command::Driver(arguments) => driver::run(&arguments),
         Command::Attach(arguments) => attach::run(&arguments),
         Command::Pair(arguments) => pair::run(*arguments),
+        Command::Judge(arguments) => judge::run(arguments),
         Command::List(arguments) => list::run(&arguments),
         Command::Lint(arguments) => lint::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),

@@ -2,6 +2,7 @@
 
 pub mod agenda;
 pub mod baseline;
+pub mod captures;
 pub mod client;
 pub mod crew;
 pub mod driven;
