@@ -10,6 +10,7 @@ use crate::reference::server::{self, Server};
 use crate::reference::{Engine, Surroundings};
 use crate::scenario::exchange::Patience;
 use crate::scenario::fresh;
+use crate::scenario::model::Needed;
 use crate::scenario::plan::Plan;
 use crate::seat::alone::Moved;
 use crate::seat::deviation::Deviation;
@@ -99,7 +100,13 @@ pub fn header(play: &Play, client: &str, server: &str, bound: Map<String, Value>
 #[must_use]
 pub fn capabilities(play: &Play) -> Value {
     let mut capabilities = client::capabilities(play.revision);
-    for path in play.plan.scenario().lacking_of(Party::Client) {
+    let scenario = play.plan.scenario();
+    for need in scenario.needs.iter().filter(|need| need.party == Party::Client) {
+        if let Needed::Capability(path) = &need.what {
+            methods::declare(&mut capabilities, path);
+        }
+    }
+    for path in scenario.lacking_of(Party::Client) {
         methods::undeclare(&mut capabilities, &path);
     }
     capabilities
@@ -179,14 +186,11 @@ pub async fn play(play: &Play, deviations: Deviations, seed: u64) -> Trace {
             let (near, tap, far) = tapped(transport, policy);
             let mut driven = driven(near, seed, &deviations, stopped.clone());
             let server = tokio::spawn(hosted(Box::new(server), deviations.server).run(far, stopped.clone()));
-            let ended = watch::watch(play, tap, moved(play, &mut driven.mover), stopped).await;
-            let (ended, _) = ended.client_left().await;
-            let over = async {
-                finish(stop, driven.task).await;
-                // it was told with the client
-                let _ = server.await;
-            };
-            ended.leave(over).await
+            let events = watch::watch(play, tap, moved(play, &mut driven.mover), stopped).await;
+            finish(stop, driven.task).await;
+            // it was told with the client
+            let _ = server.await;
+            events
         }
     };
     Trace { header: header(play, "mcp-interop", "mcp-interop", Map::new()), events }

@@ -57,7 +57,7 @@ fn everything() -> Trace {
         Body::StreamClosed { stream: StreamId(3), by: None, how: Closing::Cut("reset".into()) },
         Body::Stderr { party: Party::Server, text: "a\nb\r".into() },
         Body::ProcessExited { party: Party::Server, code: None, signal: Some(9), ours: true },
-        Body::Action { label: "call".into(), what: "call x".into() },
+        Body::Action { label: "call".into(), what: "call x".into(), gives_up: Some(500) },
         Body::Saw { label: "call".into(), value: json!({"result": {"n": 1.0, "big": 9_007_199_254_740_993_u64}}) },
         Body::End { reason: EndReason::Gone { party: Party::Server, how: "it died".into() } },
     ])
@@ -118,7 +118,7 @@ fn what_is_damaged_is_named_by_its_line() {
         ("{}".to_owned(), "line 1: this is no header"),
         ("[".to_owned(), "line 1: this is no header"),
         (with(0, "{\"format\": 2, \"new\": true}"), "line 1: the record has format 2"),
-        (with(3, "{\"seq\""), "line 4: this is only the beginning of an event"),
+        (with(3, "{\"seq\""), "line 4: this is no event"),
         (with(4, "{\"seq\": 3, \"at\": 1, \"event\": \"dance\"}"), "line 5: this is no event"),
         (without(5).join("\n"), "line 6: the event has the number 5, and 4 was expected"),
         (format!("{text}{{\"seq\":13,\"at\":1,\"event\":\"end\",\"reason\":{{\"why\":\"finished\"}}}}"), "line 15:"),

@@ -1,10 +1,11 @@
 //! Elicitation: who may ask how, what the form says, what is answered.
 
 use super::content::short;
-use crate::conversation::{Said, Sort};
+use crate::conversation::Said;
+use crate::judge::evidence::Shown;
 use crate::judge::monitor::{Monitor, Notes, Scene};
 use crate::spec::peer_schema::PeerSchema;
-use crate::wire::{Id, Party};
+use crate::wire::Party;
 use serde_json::Value;
 use std::collections::HashSet;
 
@@ -28,8 +29,10 @@ impl Monitor for Elicitation {
             "elicitation.required-error.only-when-needed",
             "elicitation.result.accept-has-content",
             "elicitation.result.no-content-otherwise",
+            "elicitation.url.consent-before-open",
             "elicitation.url.https",
             "elicitation.url.id-unique",
+            "elicitation.url.no-prefetch",
         ]
     }
 
@@ -41,12 +44,13 @@ impl Monitor for Elicitation {
             allowed(scene, index, said, notes);
             match mode(said) {
                 "form" => defaults(index, said, notes),
-                "url" => self.url(scene, index, said, notes),
+                "url" => self.url(index, said, notes),
                 _ => {}
             }
         }
         if said.result_of("elicitation/create") && said.from == Party::Client {
             answered(scene, index, said, notes);
+            opened(scene, index, said, notes);
         }
         if said.is_error() && said.error_code() == Some(-32042) && said.from == Party::Server {
             self.required(scene, index, said, notes);
@@ -116,6 +120,39 @@ fn answered(scene: &Scene<'_>, index: usize, said: &Said, notes: &mut Notes<'_>)
     }
 }
 
+/// A URL is opened by nobody before the user has agreed. Only a URL that leads to this very server shows whether it is.
+fn opened(scene: &Scene<'_>, index: usize, said: &Said, notes: &mut Notes<'_>) {
+    let Some(request) = scene.c.request_of(said).filter(|request| mode(request) == "url") else { return };
+    let url = request.message.params().get("url").and_then(Value::as_str).unwrap_or_default();
+    let Some((host, path)) = url.split_once("://").and_then(|(_, rest)| rest.split_once('/')) else { return };
+    let trips = || scene.c.round_trips.values();
+    if !trips().any(|trip| trip.header("host").is_some_and(|own| own.eq_ignore_ascii_case(host))) {
+        return;
+    }
+    let path = format!("/{path}");
+    let fetched = trips().filter(|trip| trip.target == path).filter_map(|trip| trip.request);
+    let (before, after): (Vec<u32>, Vec<u32>) = fetched.partition(|event| *event < said.event);
+    let mut show = |id: &'static str, event: Option<u32>, expected: &str| match event {
+        Some(event) => {
+            let verdict = Shown::Broken {
+                expected: expected.to_owned(),
+                found: format!("a request for {}", short(url)),
+                pointer: String::new(),
+            };
+            notes.at(id, event, Party::Client, said.revision, verdict);
+        }
+        None => {
+            notes.held(id, index);
+        }
+    };
+    let expected = "that nobody fetches the URL before the user has agreed";
+    show("elicitation.url.no-prefetch", before.first().copied(), expected);
+    if matches!(said.message.result().get("action").and_then(Value::as_str), Some("decline" | "cancel")) {
+        let expected = "that nobody opens the URL, as the user did not agree";
+        show("elicitation.url.consent-before-open", after.first().copied(), expected);
+    }
+}
+
 /// A form that is accepted comes back filled in as it demands.
 fn filled(index: usize, said: &Said, request: &Said, notes: &mut Notes<'_>) {
     let id = "elicitation.result.accept-has-content";
@@ -143,7 +180,7 @@ fn filled(index: usize, said: &Said, request: &Said, notes: &mut Notes<'_>) {
 }
 
 impl Elicitation {
-    fn url(&mut self, scene: &Scene<'_>, index: usize, said: &Said, notes: &mut Notes<'_>) {
+    fn url(&mut self, index: usize, said: &Said, notes: &mut Notes<'_>) {
         if let Some(url) = said.message.params().get("url").and_then(Value::as_str)
             && let Some((scheme, rest)) = url.split_once("://")
         {
@@ -155,8 +192,7 @@ impl Elicitation {
             notes.either(well, "elicitation.url.https", index, "/params/url", "an https URL", short(url));
         }
         if let Some(id) = said.message.params().get("elicitationId").and_then(Value::as_str) {
-            let (own, gone) = (scene.c.scope(said.session, said.from), Id::Text(id.to_owned()));
-            let fresh = self.used.insert(id.to_owned()) && !scene.c.past.has(Sort::Elicitation, own, &gone);
+            let fresh = self.used.insert(id.to_owned());
             let rule = "elicitation.url.id-unique";
             notes.either(
                 fresh,
@@ -191,8 +227,7 @@ impl Elicitation {
         let Some(id) = said.message.params().get("elicitationId").and_then(Value::as_str).filter(|_| begun) else {
             return;
         };
-        let known = self.given.contains(&(said.session, id.to_owned()))
-            || scene.c.may_have(Sort::Elicitation, said.session, said.from, id);
+        let known = self.given.contains(&(said.session, id.to_owned()));
         let rule = "elicitation.complete.known-id";
         let expected = "the id of an elicitation of this session";
         notes.either(known, rule, index, "/params/elicitationId", expected, short(id));
