@@ -22,6 +22,7 @@
 //! - [`seat`]: one automaton, three thin adapters.
 //! - [`run`]: selection and scheduling.
 //! - [`report`]: pure functions of what was found.
+//! - [`draft`]: a scenario from a capture.
 //! - [`cli`]: one file per subcommand.
 
 pub mod wire;
@@ -49,5 +50,7 @@ pub mod seat;
 pub mod run;
 
 pub mod report;
+
+pub mod draft;
 
 pub mod cli;

@@ -1,11 +1,14 @@
-//! `serve`: offers the embedded server to anybody, over stdio or HTTP.
+//! `serve`: offers the embedded server to anybody, over stdio or HTTP; or a server of somebody else's over stdio, with a fault
+//! put in front of it.
 
 use super::{interrupt, screen};
 use crate::fault::{Fault, library};
+use crate::peer::process::{Command, Ladder, Process};
 use crate::reference::SessionKey;
 use crate::reference::server::{Server, Setup};
 use crate::run::surroundings;
 use crate::seat::deviation::{Deviation, Teller};
+use crate::seat::front::front;
 use crate::seat::host::Host;
 use crate::transport::http_server::{HttpServer, ServerHabits};
 use crate::transport::memory::Acceptor;
@@ -24,6 +27,9 @@ pub(super) struct Arguments {
     /// Deviate in this way, to see a check fail; `mcp-interop list --faults` shows them all
     #[arg(long, value_name = "ID", value_parser = deviation)]
     fault: Option<Fault>,
+    /// Start this server in place of the embedded one, and put the fault into what it says over stdio
+    #[arg(last = true, value_name = "COMMAND", requires = "fault", conflicts_with = "http")]
+    command: Vec<String>,
 }
 
 /// Reads the name of a fault that a server can live with.
@@ -38,7 +44,10 @@ fn deviation(name: &str) -> Result<Fault, String> {
 pub(super) fn run(arguments: Arguments) -> Result<u8, String> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|e| format!("no runtime: {e}"))?;
-    let done = runtime.block_on(serve(&arguments));
+    let done = match &arguments.fault {
+        Some(fault) if !arguments.command.is_empty() => runtime.block_on(behind(fault, &arguments.command)),
+        _ => runtime.block_on(serve(&arguments)),
+    };
     // a read of standard input that nobody answers must not keep the program alive
     runtime.shutdown_timeout(Duration::from_millis(100));
     done.map(|()| 0)
@@ -79,4 +88,21 @@ async fn serve(arguments: &Arguments) -> Result<(), String> {
     }
     host.run(link, stopped).await;
     Ok(())
+}
+
+/// Serves a program over stdio, with a fault in what it says.
+async fn behind(fault: &Fault, words: &[String]) -> Result<(), String> {
+    let stopped = interrupt::flag();
+    let dir = std::env::current_dir().map_err(|e| format!("the current folder cannot be found: {e}"))?;
+    let command = Command { words: words.to_vec(), dir, env: Vec::new() };
+    let (process, pipes) = Process::start(&command, Party::Server).map_err(|e| e.to_string())?;
+    let client = (tokio::io::stdin(), tokio::io::stdout());
+    let done = front(fault.clone(), client, pipes, screen::note, stopped).await;
+    process.stop(&Ladder::default()).await;
+    // whoever started this looks for the reasons of a server's end there
+    let said = process.stderr();
+    if !said.is_empty() {
+        screen::note(said.trim_end());
+    }
+    done.map_err(|e| e.to_string())
 }

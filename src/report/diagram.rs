@@ -1,6 +1,6 @@
 //! The sequence diagram of a trace, as text: two lifelines, one line a message, up to where the two parted.
 
-use super::drawing::{Item, items, mark, more};
+use super::drawing::{Drawing, Extent, Item, mark, more, more_findings};
 use super::reading::{Row, Shape};
 use super::style::{Line, Tone};
 use super::text::{cut, escape, pad, short, width};
@@ -20,20 +20,28 @@ pub fn diagram(trace: &Trace, judgement: &Judgement, width: usize) -> String {
     lines(trace, judgement, width).into_iter().map(|line| line.text + "\n").collect()
 }
 
-/// The diagram in lines.
+/// The diagram in lines, as it stands in a report.
 #[must_use]
 pub fn lines(trace: &Trace, judgement: &Judgement, columns: usize) -> Vec<Line> {
-    let items = items(trace, judgement);
-    let note = |item: &Item<'_>| if let Item::Row { row, .. } = item { width(&row.note) } else { 0 };
-    let pen = Pen::new(columns.max(NARROWEST), items.iter().map(note).max().unwrap_or(0));
-    let mut out = vec![pen.names(trace)];
-    out.extend(items.iter().map(|item| match item {
-        Item::Row { row, verdict } => pen.row(row, *verdict),
-        Item::Gap(hidden) => pen.gap(*hidden),
-        Item::Finding { number, finding, .. } => pen.caption(*number, finding),
-        Item::NeverCame { party, finding } => pen.expected(*party, finding),
-    }));
-    out
+    Drawing::of(trace, judgement, &Extent::default()).lines(columns)
+}
+
+impl Drawing<'_> {
+    /// It in lines of at most so many columns (at least [`NARROWEST`]).
+    #[must_use]
+    pub fn lines(&self, columns: usize) -> Vec<Line> {
+        let note = |item: &Item<'_>| if let Item::Row { row, .. } = item { width(&row.note) } else { 0 };
+        let pen = Pen::new(columns.max(NARROWEST), self.items.iter().map(note).max().unwrap_or(0));
+        let mut out = vec![pen.names(self.trace)];
+        out.extend(self.items.iter().map(|item| match item {
+            Item::Row { row, verdict } => pen.row(row, *verdict),
+            Item::Gap(hidden) => pen.gap(&more(*hidden)),
+            Item::Finding { number, finding, .. } => pen.caption(*number, finding),
+            Item::More(findings) => pen.gap(&more_findings(*findings)),
+            Item::NeverCame { party, finding } => pen.expected(*party, finding),
+        }));
+        out
+    }
 }
 
 struct Pen {
@@ -112,8 +120,8 @@ impl Pen {
         self.line(Tone::Verdict(finding.verdict), "", &cut(&text, self.columns.saturating_sub(GUTTER)), "")
     }
 
-    fn gap(&self, hidden: usize) -> Line {
-        let body = format!("╎ {}╎", pad(&cut(&more(hidden), self.inner - 1), self.inner - 1));
+    fn gap(&self, words: &str) -> Line {
+        let body = format!("╎ {}╎", pad(&cut(words, self.inner - 1), self.inner - 1));
         self.line(Tone::Faint, "", &body, "")
     }
 }

@@ -1,6 +1,6 @@
 //! The sequence diagram of a trace as Mermaid text, for Markdown pages and issues.
 
-use super::drawing::{Item, items, mark, more};
+use super::drawing::{Drawing, Extent, Item, mark, more, more_findings};
 use super::reading::{Row, Shape};
 use super::text::{cut, short, wrap};
 use crate::judge::{Finding, Judgement, Verdict};
@@ -12,37 +12,46 @@ const COLUMNS: usize = 90;
 /// Lines of one text at most.
 const LINES: usize = 4;
 
-/// The diagram as Mermaid text, each line ending in a line feed: what stands between the fences of a `mermaid` block. Needs
-/// Mermaid 9 or newer. No text of a peer can end a line, a block or the diagram, begin a directive or be read as markup.
-/// Findings are marked and numbered as they stand in the judgement, from 1.
+/// The diagram as Mermaid text, as it stands in a report; see [`Drawing::mermaid`].
 #[must_use]
 pub fn mermaid(trace: &Trace, judgement: &Judgement) -> String {
-    let mut out = String::from("sequenceDiagram\n");
-    for (party, name) in [(Party::Client, &trace.header.client), (Party::Server, &trace.header.server)] {
-        let name = short(name, COLUMNS / 2);
-        let name =
-            if name.is_empty() || name == party.as_str() { party.to_string() } else { format!("{party} {name}") };
-        out.push_str(&format!("    participant {} as {}\n", letter(party), written(&name)));
-    }
-    let items = items(trace, judgement);
-    let mut items = items.iter().peekable();
-    let mut coloured = false;
-    while let Some(item) = items.next() {
-        if let Item::Row { row, verdict } = item {
-            if let Some(verdict) = verdict {
-                out.push_str(&format!("    rect {}\n", colour(*verdict)));
-                coloured = true;
+    Drawing::of(trace, judgement, &Extent::default()).mermaid()
+}
+
+impl Drawing<'_> {
+    /// It as Mermaid text, each line ending in a line feed: what stands between the fences of a `mermaid` block. Needs Mermaid 9
+    /// or newer. No text of a peer can end a line, a block or the diagram, begin a directive or be read as markup. Findings are
+    /// marked and numbered as they stand in the judgement, from 1.
+    #[must_use]
+    pub fn mermaid(&self) -> String {
+        let mut out = String::from("sequenceDiagram\n");
+        let header = &self.trace.header;
+        for (party, name) in [(Party::Client, &header.client), (Party::Server, &header.server)] {
+            let name = short(name, COLUMNS / 2);
+            let name =
+                if name.is_empty() || name == party.as_str() { party.to_string() } else { format!("{party} {name}") };
+            out.push_str(&format!("    participant {} as {}\n", letter(party), written(&name)));
+        }
+        let mut items = self.items.iter().peekable();
+        let mut coloured = false;
+        while let Some(item) = items.next() {
+            if let Item::Row { row, verdict } = item {
+                if let Some(verdict) = verdict {
+                    out.push_str(&format!("    rect {}\n", colour(*verdict)));
+                    coloured = true;
+                }
+                out.push_str(&of_row(row, *verdict));
+            } else {
+                out.push_str(&beside(item));
             }
-            out.push_str(&of_row(row, *verdict));
-        } else {
-            out.push_str(&beside(item));
+            let more_of_it = |item: &&Item<'_>| !matches!(item, Item::Row { .. } | Item::Gap(_));
+            if coloured && !items.peek().is_some_and(more_of_it) {
+                out.push_str("    end\n");
+                coloured = false;
+            }
         }
-        if coloured && !matches!(items.peek(), Some(Item::Finding { .. } | Item::NeverCame { .. })) {
-            out.push_str("    end\n");
-            coloured = false;
-        }
+        out
     }
-    out
 }
 
 fn letter(party: Party) -> &'static str {
@@ -81,6 +90,7 @@ fn beside(item: &Item<'_>) -> String {
     match item {
         Item::Row { row, verdict } => of_row(row, *verdict),
         Item::Gap(hidden) => over_both(&written(&more(*hidden))),
+        Item::More(findings) => over_both(&written(&more_findings(*findings))),
         Item::Finding { number, finding, parted } => over_both(&caption(*number, finding, *parted)),
         Item::NeverCame { party, finding } => {
             let text = lines(&format!("never came: {}", short(&finding.expected, COLUMNS * LINES)));

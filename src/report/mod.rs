@@ -15,11 +15,13 @@ mod reading;
 pub mod repeat;
 pub mod style;
 pub mod svg;
+pub mod tap;
 pub mod terminal;
 pub mod text;
 
 pub use detail::address;
 pub use diagram::diagram;
+pub use drawing::{Drawing, Extent};
 pub use exit::exit_code;
 pub use json::json;
 pub use known::known;

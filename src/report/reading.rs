@@ -35,6 +35,8 @@ pub(crate) struct Row {
     pub(crate) label: String,
     /// Which HTTP round trip carries it; empty on stdio.
     pub(crate) note: String,
+    /// The session it belongs to, by its index in the conversation, where there is one.
+    pub(crate) session: Option<usize>,
     /// What makes a row equal to another but for its id.
     fold: Option<Fold>,
 }
@@ -149,6 +151,7 @@ pub(crate) fn rows(trace: &Trace, marked: &BTreeSet<u32>) -> Vec<Row> {
         .filter(|said| said.answers.is_some())
         .filter_map(|said| Some((said.event, said.method.as_deref()?)))
         .collect();
+    let sessions = Sessions::of(&conversation);
     let mut rows = Vec::new();
     let mut ended = false;
     for event in &trace.events {
@@ -158,7 +161,11 @@ pub(crate) fn rows(trace: &Trace, marked: &BTreeSet<u32>) -> Vec<Row> {
             continue;
         }
         ended |= matches!(event.body, Body::End { .. });
-        let row = |shape, label, note| Row { events: vec![event.seq], messages: 0, shape, label, note, fold: None };
+        let session = sessions.of_event(event, &conversation);
+        let row = |shape, label: String, note| {
+            let label = sessions.named(session, label);
+            Row { events: vec![event.seq], messages: 0, shape, label, note, session, fold: None }
+        };
         match &event.body {
             Body::Message { stream, from, cut_from, .. } => {
                 let Some(message) = message_of(event) else { continue };
@@ -184,7 +191,42 @@ pub(crate) fn rows(trace: &Trace, marked: &BTreeSet<u32>) -> Vec<Row> {
             }
         }
     }
-    fold_polls(fold_handshake(rows, trace))
+    fold_polls(fold_handshakes(rows, trace, &sessions), &sessions)
+}
+
+/// Which session what belongs to, where there are several.
+struct Sessions {
+    several: bool,
+    /// By the event of a message.
+    of: BTreeMap<u32, usize>,
+}
+
+impl Sessions {
+    fn of(conversation: &Conversation) -> Sessions {
+        let of: BTreeMap<u32, usize> = conversation.said.iter().map(|said| (said.event, said.session)).collect();
+        let several = of.values().any(|session| Some(session) != of.values().next());
+        Sessions { several, of }
+    }
+
+    fn of_event(&self, event: &Event, conversation: &Conversation) -> Option<usize> {
+        let of_trip = |n: &u32| conversation.round_trips.get(n).and_then(|trip| trip.session);
+        match &event.body {
+            Body::Message { .. } => self.of.get(&event.seq).copied(),
+            Body::HttpRequest { round_trip, .. } | Body::HttpResponse { round_trip, .. } => of_trip(round_trip),
+            Body::StreamClosed { stream, .. } => {
+                conversation.streams.get(stream).and_then(|stream| stream.round_trip.as_ref()).and_then(of_trip)
+            }
+            _ => None,
+        }
+    }
+
+    /// The label with the number of its session before it, from 1, where there are several.
+    fn named(&self, session: Option<usize>, label: String) -> String {
+        match session {
+            Some(session) if self.several => format!("({}) {label}", session + 1),
+            _ => label,
+        }
+    }
 }
 
 fn other_row(body: &Body, carriers: &Carriers, is_marked: bool) -> Option<(Shape, String, String)> {
@@ -275,33 +317,45 @@ pub(crate) fn end_words(reason: &EndReason) -> Option<String> {
 }
 
 /// One row for `initialize`, its result and the notification that follows, if nothing is wrong with them.
-fn fold_handshake(mut rows: Vec<Row>, trace: &Trace) -> Vec<Row> {
-    let fold = |row: &Row, method: &str, answers: bool| {
+fn fold_handshakes(rows: Vec<Row>, trace: &Trace, sessions: &Sessions) -> Vec<Row> {
+    let is = |row: &Row, method: &str, answers: bool| {
         row.fold.as_ref().is_some_and(|f| f.method == method && f.answers == answers)
     };
-    let Some(at) = rows.iter().position(|r| fold(r, "initialize", false)) else { return rows };
-    let whole = rows.get(at + 1).is_some_and(|r| fold(r, "initialize", true))
-        && rows.get(at + 2).is_some_and(|r| fold(r, "notifications/initialized", false));
-    if !whole {
-        return rows;
-    }
-    let value = |row: Option<&Row>| {
-        let seq = row.and_then(|r| r.events.first().copied());
-        seq.and_then(|seq| event(trace, seq)).and_then(message_of).map(|m| m.value().clone()).unwrap_or(Value::Null)
+    let value = |row: &Row| {
+        let event = row.events.first().and_then(|seq| event(trace, *seq));
+        event.and_then(message_of).map(|m| m.value().clone()).unwrap_or(Value::Null)
     };
-    let (request, result) = (value(rows.get(at)), value(rows.get(at + 1)));
     let text = |v: &Value, pointer: &str| short(v.pointer(pointer).and_then(Value::as_str).unwrap_or("?"), 24);
-    let label = format!(
-        "handshake  {}, client {} {}, server {} {}",
-        text(&result, "/result/protocolVersion"),
-        text(&request, "/params/clientInfo/name"),
-        text(&request, "/params/clientInfo/version"),
-        text(&result, "/result/serverInfo/name"),
-        text(&result, "/result/serverInfo/version"),
-    );
-    let folded: Vec<Row> = rows.drain(at..at + 3).collect();
-    rows.insert(at, merged(&folded, label));
-    rows
+    let mut out = Vec::with_capacity(rows.len());
+    let mut rest = rows.as_slice();
+    while let Some(row) = rest.first() {
+        let whole = match rest {
+            [asked, answer, then, ..] => {
+                is(asked, "initialize", false)
+                    && is(answer, "initialize", true)
+                    && is(then, "notifications/initialized", false)
+                    && [answer, then].iter().all(|row| row.session == asked.session)
+            }
+            _ => false,
+        };
+        let Some((these @ [asked, answer, _], after)) = rest.split_at_checked(3).filter(|_| whole) else {
+            out.push(row.clone());
+            rest = rest.get(1..).unwrap_or_default();
+            continue;
+        };
+        let (request, result) = (value(asked), value(answer));
+        let label = format!(
+            "handshake  {}, client {} {}, server {} {}",
+            text(&result, "/result/protocolVersion"),
+            text(&request, "/params/clientInfo/name"),
+            text(&request, "/params/clientInfo/version"),
+            text(&result, "/result/serverInfo/name"),
+            text(&result, "/result/serverInfo/version"),
+        );
+        out.push(merged(these, sessions.named(row.session, label)));
+        rest = after;
+    }
+    out
 }
 
 fn merged(rows: &[Row], label: String) -> Row {
@@ -311,12 +365,13 @@ fn merged(rows: &[Row], label: String) -> Row {
         shape: Shape::Folded,
         label,
         note: String::new(),
+        session: rows.first().and_then(|row| row.session),
         fold: None,
     }
 }
 
 /// One row for a run of equal requests with equal results, or of equal notifications.
-fn fold_polls(rows: Vec<Row>) -> Vec<Row> {
+fn fold_polls(rows: Vec<Row>, sessions: &Sessions) -> Vec<Row> {
     let mut out = Vec::with_capacity(rows.len());
     let mut rest = rows.as_slice();
     while let Some(row) = rest.first() {
@@ -335,7 +390,8 @@ fn fold_polls(rows: Vec<Row>) -> Vec<Row> {
         let method = short(fold.map_or("", |f| &f.method), 40);
         let said = if pairs > 1 { these.get(1).and_then(|r| r.fold.as_ref()) } else { fold };
         let label = format!("{method}  {units} × {}", said.map_or("", |f| &f.facts));
-        let mut folded = merged(these, label.trim_end_matches([' ', '×']).to_owned());
+        let label = sessions.named(row.session, label.trim_end_matches([' ', '×']).to_owned());
+        let mut folded = merged(these, label);
         if pairs <= 1 {
             folded.shape = row.shape;
         }
@@ -352,7 +408,7 @@ fn run(rows: &[Row], unit: usize, alike: impl Fn(&[Row], &[Row]) -> bool) -> usi
 }
 
 fn like(a: &Row, b: &Row) -> bool {
-    a.shape == b.shape && matches!((&a.fold, &b.fold), (Some(x), Some(y)) if x.like(y))
+    a.shape == b.shape && a.session == b.session && matches!((&a.fold, &b.fold), (Some(x), Some(y)) if x.like(y))
 }
 
 fn is_pair(request: &Row, answer: &Row) -> bool {

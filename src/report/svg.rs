@@ -1,6 +1,6 @@
 //! The sequence diagram of a trace as one SVG image: no scripts, no references, light and dark.
 
-use super::drawing::{Item, items, mark, more};
+use super::drawing::{Drawing, Extent, Item, mark, more, more_findings};
 use super::reading::{Row, Shape};
 use super::text::{cut, short, wrap};
 use crate::judge::{Finding, Judgement, Verdict};
@@ -37,59 +37,68 @@ const COLOURS: [(&str, &str, &str, &str); 9] = [
     ("server", "fill", "#7a3ec2", "#cba6f7"),
 ];
 
-/// The diagram as SVG, to be written into a file or into a page. Findings are marked and numbered as they stand in the
-/// judgement, from 1. A reader of screens is told each row. Bounded by its rows, whatever a peer sent.
+/// The diagram as SVG, as it stands in a report; see [`Drawing::svg`].
 #[must_use]
 pub fn svg(trace: &Trace, judgement: &Judgement) -> String {
-    let items = items(trace, judgement);
-    let notes = items.iter().any(|item| matches!(item, Item::Row { row, .. } if !row.note.is_empty()));
-    let mut pen = Pen { out: String::new(), y: 72, server: WIDE - if notes { RIGHT.1 } else { RIGHT.0 } };
-    for item in &items {
-        match item {
-            Item::Row { row, verdict } => pen.row(row, *verdict),
-            Item::Gap(hidden) => pen.gap(*hidden),
-            Item::Finding { number, finding, parted } => pen.finding(*number, finding, *parted),
-            Item::NeverCame { party, finding } => pen.never_came(*party, finding),
+    Drawing::of(trace, judgement, &Extent::default()).svg()
+}
+
+impl Drawing<'_> {
+    /// It as SVG, to be written into a file or into a page. Findings are marked and numbered as they stand in the judgement, from
+    /// 1. A reader of screens is told each row. Bounded by its rows, whatever a peer sent.
+    #[must_use]
+    pub fn svg(&self) -> String {
+        let (trace, items) = (self.trace, &self.items);
+        let notes = items.iter().any(|item| matches!(item, Item::Row { row, .. } if !row.note.is_empty()));
+        let mut pen = Pen { out: String::new(), y: 72, server: WIDE - if notes { RIGHT.1 } else { RIGHT.0 } };
+        for item in items {
+            match item {
+                Item::Row { row, verdict } => pen.row(row, *verdict),
+                Item::Gap(hidden) => pen.gap(&more(*hidden)),
+                Item::More(findings) => pen.gap(&more_findings(*findings)),
+                Item::Finding { number, finding, parted } => pen.finding(*number, finding, *parted),
+                Item::NeverCame { party, finding } => pen.never_came(*party, finding),
+            }
         }
+        let high = pen.y + 16;
+        let named = heading(self);
+        let mut out = format!(
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDE} {high}\" class=\"mcp-diagram\" role=\"group\" \
+             aria-label=\"{named}\" font-family=\"ui-monospace, 'SF Mono', Menlo, Consolas, 'DejaVu Sans Mono', monospace\" \
+             font-size=\"12\">\n<title>{named}</title>\n<style>\n"
+        );
+        out.push_str(".mcp-diagram text { white-space: pre }\n@media (prefers-color-scheme: dark) {\n");
+        for (name, what, _, dark) in COLOURS {
+            let _ = writeln!(out, ".mcp-diagram .mcp-{name} {{ {what}: {dark} }}");
+        }
+        for verdict in [Verdict::Fail, Verdict::Warn, Verdict::Inconclusive] {
+            let (name, _, dark) = tone(verdict);
+            let _ = writeln!(out, ".mcp-diagram .mcp-{name} {{ fill: {dark} }}");
+            let _ = writeln!(out, ".mcp-diagram .mcp-{name}-line {{ stroke: {dark} }}");
+        }
+        out.push_str("}\n</style>\n");
+        let _ = writeln!(
+            out,
+            "<rect x=\"0.5\" y=\"0.5\" width=\"{}\" height=\"{}\" rx=\"8\" {}/>\n\
+             <rect x=\"0.5\" y=\"0.5\" width=\"{}\" height=\"{}\" rx=\"8\" fill=\"none\" {}/>",
+            WIDE - 1,
+            high - 1,
+            paint("ground"),
+            WIDE - 1,
+            high - 1,
+            paint("edge")
+        );
+        out.push_str(&pen.lifelines(trace, high));
+        out.push_str(&pen.out);
+        out.push_str("</svg>\n");
+        out
     }
-    let high = pen.y + 16;
-    let named = heading(trace, &items);
-    let mut out = format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDE} {high}\" class=\"mcp-diagram\" role=\"group\" \
-         aria-label=\"{named}\" font-family=\"ui-monospace, 'SF Mono', Menlo, Consolas, 'DejaVu Sans Mono', monospace\" \
-         font-size=\"12\">\n<title>{named}</title>\n<style>\n"
-    );
-    out.push_str(".mcp-diagram text { white-space: pre }\n@media (prefers-color-scheme: dark) {\n");
-    for (name, what, _, dark) in COLOURS {
-        let _ = writeln!(out, ".mcp-diagram .mcp-{name} {{ {what}: {dark} }}");
-    }
-    for verdict in [Verdict::Fail, Verdict::Warn, Verdict::Inconclusive] {
-        let (name, _, dark) = tone(verdict);
-        let _ = writeln!(out, ".mcp-diagram .mcp-{name} {{ fill: {dark} }}");
-        let _ = writeln!(out, ".mcp-diagram .mcp-{name}-line {{ stroke: {dark} }}");
-    }
-    out.push_str("}\n</style>\n");
-    let _ = writeln!(
-        out,
-        "<rect x=\"0.5\" y=\"0.5\" width=\"{}\" height=\"{}\" rx=\"8\" {}/>\n\
-         <rect x=\"0.5\" y=\"0.5\" width=\"{}\" height=\"{}\" rx=\"8\" fill=\"none\" {}/>",
-        WIDE - 1,
-        high - 1,
-        paint("ground"),
-        WIDE - 1,
-        high - 1,
-        paint("edge")
-    );
-    out.push_str(&pen.lifelines(trace, high));
-    out.push_str(&pen.out);
-    out.push_str("</svg>\n");
-    out
 }
 
 /// What the image is, in one line of XML text.
-fn heading(trace: &Trace, items: &[Item<'_>]) -> String {
-    let messages: usize =
-        items.iter().map(|item| if let Item::Row { row, .. } = item { row.messages } else { 0 }).sum();
+fn heading(drawing: &Drawing<'_>) -> String {
+    let Drawing { trace, items } = drawing;
+    let messages = drawing.drawn();
     let of = |party: Party, name: &str| {
         let name = short(name, 40);
         if name.is_empty() || name == party.as_str() { party.to_string() } else { format!("{party} {name}") }
@@ -318,13 +327,13 @@ impl Pen {
         ));
     }
 
-    fn gap(&mut self, hidden: usize) {
+    fn gap(&mut self, words: &str) {
         let at = (LEFT + self.server) / 2;
         self.put(&format!(
             "<text x=\"{at}\" y=\"{}\" text-anchor=\"middle\" {}>{}</text>",
             self.y + 19,
             paint("faint"),
-            more(hidden)
+            words
         ));
         self.y += 30;
     }

@@ -2,6 +2,7 @@
 
 pub mod agenda;
 pub mod baseline;
+pub mod captures;
 pub mod client;
 pub mod crew;
 pub mod driven;
@@ -15,11 +16,13 @@ pub mod foreign;
 pub mod habits;
 pub mod pace;
 pub mod pair;
+pub mod recorded;
 pub mod repeat;
 pub mod server;
 pub mod summary;
 pub mod surroundings;
 pub mod survey;
+pub mod tap;
 pub mod traces;
 
 pub use summary::Summary;

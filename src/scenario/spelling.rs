@@ -139,8 +139,17 @@ fn doubled(s: &str, name_follows: bool) -> String {
 }
 
 fn quoted(s: &str) -> String {
-    // a JSON text is a double-quoted scalar of YAML
-    Value::String(s.to_owned()).to_string()
+    // a JSON text is a double-quoted scalar of YAML, but for characters that YAML does not let stand
+    let mut all = String::new();
+    for c in Value::String(s.to_owned()).to_string().chars() {
+        match u32::from(c) {
+            code @ (0x7f..=0x9f | 0x2028 | 0x2029 | 0xfeff | 0xfffe | 0xffff) => {
+                all.push_str(&format!("\\u{code:04x}"))
+            }
+            _ => all.push(c),
+        }
+    }
+    all
 }
 
 fn text(pieces: &[Piece]) -> String {
@@ -252,6 +261,11 @@ mod tests {
                 "$$a",
                 "${a}",
                 "$${a}",
+                "\u{7f}",
+                "a\u{85}\u{9f}b",
+                "\u{2028}\u{2029}",
+                "\u{feff}",
+                "\u{fffe}\u{ffff}",
                 "a $${b}",
                 "$",
                 "<",

@@ -9,6 +9,7 @@ mod company;
 pub mod deviation;
 pub mod director;
 pub mod drive;
+pub mod front;
 mod gate;
 pub mod host;
 pub mod leave;

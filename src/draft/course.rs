@@ -1,0 +1,680 @@
+//! From a conversation to the parts of a draft: which message is a step, what is folded, what is left out and said so.
+
+use super::message::{self, Used};
+use super::names::Names;
+use super::part::{Act, Action, Last, Part, Poll, Walk};
+use super::value::{literal, object, said as pattern_of};
+use crate::conversation::task::terminal;
+use crate::conversation::{Conversation, Said};
+use crate::report::text::{count, short};
+use crate::scenario::pattern::Pattern;
+use crate::scenario::spelling;
+use crate::spec::methods::asks_for_task;
+use crate::trace::{Body, Closing, Trace, Transport};
+use crate::wire::{Kind, Party};
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+/// Messages that become steps at most.
+const MOST: usize = 400;
+/// A message whose step would be longer than this, in bytes, is asserted by its kind alone.
+const LONGEST: usize = 4096;
+
+/// All that a file says of one session.
+#[derive(Debug, Default)]
+pub(super) struct Course {
+    pub(super) parts: Vec<Part>,
+    pub(super) drive: Vec<Action>,
+    pub(super) names: Names,
+    pub(super) used: Used,
+    /// The transport on which alone it shows something.
+    pub(super) transport: Option<Transport>,
+}
+
+/// Makes the course of one session.
+pub(super) fn course(trace: &Trace, conversation: &Conversation, session: usize) -> Course {
+    let mut writer = Writer {
+        trace,
+        conversation,
+        session,
+        course: Course::default(),
+        labels: BTreeMap::new(),
+        left_out: Vec::new(),
+        latest: None,
+        open: BTreeSet::new(),
+        seen_through: BTreeMap::new(),
+    };
+    writer.course.used = used(conversation, session);
+    writer.write();
+    writer.course
+}
+
+/// What was successfully used of a server's lists, by name or URI.
+fn used(conversation: &Conversation, session: usize) -> Used {
+    let mut used = Used::new();
+    for said in conversation.said.iter().filter(|s| s.session == session && s.from == Party::Client) {
+        let key = match said.method.as_deref() {
+            Some("tools/call" | "prompts/get") => "name",
+            Some("resources/read" | "resources/subscribe") => "uri",
+            _ => continue,
+        };
+        let served = said.answered_by.iter().filter_map(|i| conversation.get(*i)).any(Said::is_result);
+        if let (true, Some(name)) = (served, said.message.params().get(key).and_then(Value::as_str)) {
+            used.insert(name.to_owned());
+        }
+    }
+    used
+}
+
+/// Who waited less than this did not wait on purpose, in milliseconds; and longer than the other a file need not take.
+const MOMENT: u64 = 150;
+const LONGEST_WAIT: u64 = 60_000;
+
+struct Writer<'a> {
+    trace: &'a Trace,
+    conversation: &'a Conversation,
+    session: usize,
+    course: Course,
+    /// The labels of requests, by their index.
+    labels: BTreeMap<usize, String>,
+    /// What a server (or a client) need not send, counted until the next step.
+    left_out: Vec<(String, usize)>,
+    /// The label of the last step that has one.
+    latest: Option<String>,
+    /// Requests of the client that are not answered yet.
+    open: BTreeSet<usize>,
+    /// Fetches of results that a call as a task makes by itself, and which action that is.
+    seen_through: BTreeMap<usize, usize>,
+}
+
+impl<'a> Writer<'a> {
+    fn write(&mut self) {
+        let all: Vec<(usize, &'a Said)> =
+            self.conversation.iter().filter(|(i, s)| s.session == self.session && !self.greets(*i, s)).collect();
+        let mut asides = self.asides();
+        let mut at = 0;
+        let mut written = 0;
+        while let Some((index, said)) = all.get(at).copied() {
+            while asides.front().is_some_and(|(event, _)| *event < said.event) {
+                if let Some((_, words)) = asides.pop_front() {
+                    self.note(words);
+                }
+            }
+            if written >= MOST {
+                let rest = count(all.len() - at, "more message");
+                self.note(format!("{rest} of the session, from event {} on, are not written", said.event));
+                break;
+            }
+            written += 1;
+            if let Some(words) = self.chatter(said) {
+                match self.left_out.iter_mut().find(|(known, _)| *known == words) {
+                    Some((_, n)) => *n += 1,
+                    None => self.left_out.push((words, 1)),
+                }
+                at += 1;
+                continue;
+            }
+            let begun = self.conversation.sessions.get(self.session).and_then(|s| s.initialize);
+            if begun.is_some_and(|begun| index < begun) {
+                self.note(format!("not written: event {} came before the handshake", said.event));
+                at += 1;
+                continue;
+            }
+            if let Some(words) = inexpressible(said) {
+                self.note(words);
+                at += 1;
+                continue;
+            }
+            // nothing that is left out comes between two polls
+            let rest: Vec<(usize, &Said)> =
+                all.iter().skip(at).copied().filter(|(_, s)| self.chatter(s).is_none()).take(2 * MOST).collect();
+            if let Some(taken) = self.walk(&rest).or_else(|| self.poll(&rest)) {
+                let last = rest.get(taken - 1).map_or(index, |(i, _)| *i);
+                at = all.iter().position(|(i, _)| *i == last).map_or(all.len(), |p| p + 1);
+                continue;
+            }
+            self.act(index, said);
+            at += 1;
+        }
+        for (_, words) in asides {
+            self.note(words);
+        }
+        self.failed();
+        self.flush();
+    }
+
+    /// A question as a task that failed, and whose result nobody fetched: the application had no answer to it.
+    fn failed(&mut self) {
+        for task in self.conversation.tasks.iter().filter(|task| task.retrievals.is_empty()) {
+            let last = task.sightings.iter().rev().find(|sighting| sighting.is_terminal());
+            let Some(last) = last.filter(|sighting| sighting.status.as_deref() == Some("failed")) else { continue };
+            let Some(label) = task.created_by().and_then(|i| self.labels.get(&i)) else { continue };
+            let why = last.value(self.conversation).and_then(|task| task.get("statusMessage")).and_then(Value::as_str);
+            let error = json!({ "code": -32603, "message": why.unwrap_or("there is no answer") });
+            let asked = self.course.drive.iter_mut().filter(|a| a.what == "when asked" && a.target == *label);
+            for action in asked.filter(|action| action.with.is_none()) {
+                action.with = Some(object(vec![("error", literal(error.clone()))]));
+            }
+        }
+    }
+
+    /// Is it a part of the handshake, which goes before the first step by itself?
+    fn greets(&self, index: usize, said: &Said) -> bool {
+        let Some(session) = self.conversation.sessions.get(self.session) else { return false };
+        let own = [session.initialize, session.initialize_answer, session.initialized];
+        own.contains(&Some(index)) || said.notifies("notifications/initialized")
+    }
+
+    fn ours(&self) -> Option<Party> {
+        self.trace.header.seat.ours()
+    }
+
+    /// What the harness waited before it said that, where that is more than a moment, in milliseconds. Why anybody else
+    /// waited is not known.
+    fn waited(&self, said: &Said) -> Option<u64> {
+        let before = self.conversation.said.iter().filter(|s| s.session == self.session && s.event < said.event);
+        let waited = said.at.saturating_sub(before.last()?.at) / 1000;
+        (self.ours() == Some(said.from) && (MOMENT..LONGEST_WAIT).contains(&waited)).then_some(waited)
+    }
+
+    fn flush(&mut self) {
+        for (words, n) in std::mem::take(&mut self.left_out) {
+            let times = if n == 1 { String::new() } else { format!("{n} × ") };
+            self.course.parts.push(Part::Note(format!("left out: {times}{words}")));
+        }
+    }
+
+    fn note(&mut self, words: String) {
+        self.flush();
+        self.course.parts.push(Part::Note(words));
+    }
+
+    fn push(&mut self, part: Part) {
+        self.flush();
+        self.course.parts.push(part);
+    }
+
+    /// What another server (or client) need not send in the same place, in words.
+    fn chatter(&self, said: &Said) -> Option<String> {
+        let method = said.method.as_deref()?;
+        match (method, said.message.kind(), said.from) {
+            ("ping", Kind::Request { .. }, Party::Server) => Some("ping of the server".into()),
+            ("ping", Kind::Result { .. }, Party::Client) => Some("the client's answer to a ping".into()),
+            ("notifications/message" | "notifications/progress" | "notifications/tasks/status", _, from)
+                if said.notifies(method) =>
+            {
+                Some(format!("{method} of the {from}, which it need not send"))
+            }
+            _ => None,
+        }
+    }
+
+    /// What is not a message and still happened: on HTTP, and by the end of things.
+    fn asides(&self) -> VecDeque<(u32, String)> {
+        let mut asides = VecDeque::new();
+        let of_trip = |n: &u32| self.conversation.round_trips.get(n).and_then(|trip| trip.session);
+        let of_stream =
+            |stream| self.conversation.streams.get(stream).and_then(|s| s.round_trip.as_ref()).and_then(of_trip);
+        for event in &self.trace.events {
+            let session = match &event.body {
+                Body::HttpResponse { round_trip, .. } | Body::HttpRequest { round_trip, .. } => of_trip(round_trip),
+                Body::StreamClosed { stream, .. } => of_stream(stream),
+                _ => None,
+            };
+            if session.is_some_and(|session| session != self.session) {
+                continue;
+            }
+            let words = match &event.body {
+                Body::HttpResponse { round_trip, status, .. } if *status >= 400 => {
+                    let verb = self.conversation.round_trips.get(round_trip).map_or("", |trip| trip.method.as_str());
+                    // a server need not offer a stream to listen on
+                    if verb == "GET" && *status == 405 {
+                        continue;
+                    }
+                    format!("the {} of event {} was refused with {status}", short(verb, 10), event.seq)
+                }
+                Body::StreamClosed { how: Closing::Cut(why) | Closing::Bound(why), .. } => {
+                    format!("a connection broke off (event {}): {}", event.seq, short(why, 60))
+                }
+                Body::HttpRequest { method, headers, .. }
+                    if method == "GET" && headers.iter().any(|(n, _)| n.eq_ignore_ascii_case("last-event-id")) =>
+                {
+                    format!("the client came back for the rest of a stream (event {})", event.seq)
+                }
+                Body::HttpRequest { method, .. } if method == "DELETE" => {
+                    format!("the client ended the session (event {})", event.seq)
+                }
+                Body::End { .. } => break,
+                _ => continue,
+            };
+            asides.push_back((event.seq, format!("not written: {words}")));
+        }
+        asides
+    }
+
+    /// A message as a step.
+    fn act(&mut self, index: usize, said: &'a Said) {
+        let method = said.method.clone().unwrap_or_default();
+        match said.message.kind() {
+            Kind::Request { .. } => {
+                let ours = self.ours();
+                let payload =
+                    self.bounded("params", said, |w| message::params(said, &method, None, ours, &mut w.course.names));
+                let label = self.course.names.new_name(label_of(&method));
+                self.labels.insert(index, label.clone());
+                self.moved(index, said, &method, &label);
+                let act = Act {
+                    party: said.from,
+                    verb: "requests",
+                    target: method,
+                    label: Some(label.clone()),
+                    payload,
+                    not_before: self.waited(said),
+                    breaks: said.breaks.clone(),
+                    event: said.event,
+                    proves: Vec::new(),
+                };
+                self.latest = Some(label);
+                let by_itself = self.by_itself(index, said);
+                self.push(if by_itself { Part::May(vec![act]) } else { Part::Act(act) });
+                if said.from == Party::Client && !by_itself {
+                    self.open.insert(index);
+                }
+                if said.answered_by.is_empty() {
+                    self.note(format!("event {} was never answered", said.event));
+                }
+            }
+            Kind::Notification { .. } => {
+                let cancelled = said.message.params().get("requestId");
+                let request = cancelled.and_then(|id| self.labelled(said, id));
+                if method == "notifications/cancelled" && request.is_none() {
+                    return self.note(format!("not written: event {} cancels no request that is known", said.event));
+                }
+                let label = request.clone();
+                let payload = self.bounded("params", said, |w| {
+                    message::params(said, &method, label.as_deref(), w.ours(), &mut w.course.names)
+                });
+                if let (Party::Client, Some(request)) = (said.from, request) {
+                    self.drive("cancel", request, None, self.latest.clone());
+                }
+                self.push(Part::Act(Act {
+                    party: said.from,
+                    verb: "notifies",
+                    target: method,
+                    label: None,
+                    payload,
+                    not_before: self.waited(said),
+                    breaks: said.breaks.clone(),
+                    event: said.event,
+                    proves: Vec::new(),
+                }));
+            }
+            Kind::Result { .. } | Kind::Error { .. } => self.answer(said, &method),
+            _ => {}
+        }
+    }
+
+    fn answer(&mut self, said: &'a Said, method: &str) {
+        let request = said.answers.and_then(|i| self.conversation.get(i));
+        let label = said.answers.and_then(|i| self.labels.get(&i).cloned());
+        let (Some(request), Some(label), Some(index)) = (request, label, said.answers) else {
+            return self.note(format!("not written: event {} answers no request that was written", said.event));
+        };
+        let first = request.answered_by.first().and_then(|i| self.conversation.get(*i));
+        if first.is_some_and(|first| first.event != said.event) {
+            return self.note(format!("not written: event {} answers `{label}` again", said.event));
+        }
+        if request.from == Party::Client && self.is_cancelled(request) {
+            return self.note(format!("not written: event {} answers `{label}`, which was cancelled", said.event));
+        }
+        self.open.remove(&index);
+        // of `tasks/result` the result is that of the request that made the task
+        let made = self.conversation.task_of(request).and_then(|task| task.created_by());
+        let made = made.and_then(|i| self.conversation.get(i)).and_then(|s| s.method.clone());
+        let of = if method == "tasks/result" { made.unwrap_or_default() } else { method.to_owned() };
+        let payload = if said.is_error() {
+            Some(("error", message::error(said, self.ours())))
+        } else {
+            self.bounded("result", said, |w| Some(message::result(said, &of, &w.course.used, &mut w.course.names)))
+        };
+        if said.from == Party::Client {
+            self.answered_later(request, said, payload.as_ref().map(|(_, result)| result));
+        }
+        let act = Act {
+            party: said.from,
+            verb: "answers",
+            target: label.clone(),
+            label: None,
+            payload,
+            not_before: self.waited(said),
+            breaks: said.breaks.clone(),
+            event: said.event,
+            proves: Vec::new(),
+        };
+        // what the library asked by itself and its answer are one
+        if let Some(Part::May(acts)) = self.course.parts.iter_mut().rev().find(
+            |part| matches!(part, Part::May(acts) if acts.iter().any(|a| a.label.as_deref() == Some(label.as_str()))),
+        ) {
+            acts.push(act);
+            return;
+        }
+        self.push(Part::Act(act));
+    }
+
+    /// What the application says to a question that comes as a task stands in no answer to the question: it comes later.
+    fn answered_later(&mut self, request: &Said, said: &Said, result: Option<&Pattern>) {
+        if !request.requests("tasks/result") {
+            return;
+        }
+        let made = self.conversation.task_of(request).and_then(|task| task.created_by());
+        let label = made.and_then(|i| self.labels.get(&i)).cloned();
+        for action in
+            self.course.drive.iter_mut().filter(|a| a.what == "when asked" && Some(&a.target) == label.as_ref())
+        {
+            action.with = if said.is_error() {
+                Some(object(vec![("error", message::error(said, Some(Party::Client)))]))
+            } else {
+                result.cloned()
+            };
+        }
+    }
+
+    /// The payload of a message, if it is not too long to be written.
+    fn bounded(
+        &mut self,
+        member: &'static str,
+        said: &Said,
+        make: impl FnOnce(&mut Self) -> Option<Pattern>,
+    ) -> Option<(&'static str, Pattern)> {
+        if said.message.raw().len() > 16 * LONGEST {
+            self.note(format!("the {member} of event {} are too long to be written", said.event));
+            return None;
+        }
+        let pattern = make(self)?;
+        if spelling::pattern(&pattern).len() > LONGEST {
+            self.note(format!("the {member} of event {} are too long to be written", said.event));
+            return None;
+        }
+        Some((member, pattern))
+    }
+
+    /// The label of the request with that id of the same party.
+    fn labelled(&self, said: &Said, id: &Value) -> Option<String> {
+        let same = |(index, _): &(&usize, &String)| {
+            self.conversation
+                .get(**index)
+                .is_some_and(|request| request.from == said.from && request.message.value().get("id") == Some(id))
+        };
+        self.labels.iter().rev().find(same).map(|(_, label)| label.clone())
+    }
+
+    fn drive(&mut self, what: &'static str, target: String, sees: Option<String>, once: Option<String>) {
+        self.course.drive.push(Action { what, target, sees, once, with: None });
+    }
+
+    /// Was that said of the application, in a record that says what it did?
+    fn told(&self, words: &str) -> Option<bool> {
+        let actions: Vec<&str> = self
+            .trace
+            .events
+            .iter()
+            .filter_map(|e| if let Body::Action { what, .. } = &e.body { Some(what.as_str()) } else { None })
+            .collect();
+        (!actions.is_empty()).then(|| actions.iter().any(|what| what.contains(words)))
+    }
+
+    /// Did the client's library ask for that by itself? Only a record that says what the application did can tell.
+    fn by_itself(&self, index: usize, said: &Said) -> bool {
+        let method = said.method.as_deref().unwrap_or_default();
+        said.from == Party::Client
+            && self.trace.header.seat.tests(Party::Client)
+            && message::page(method).is_some()
+            && self.told(method) == Some(false)
+            && self.conversation.get(index).is_some_and(|s| !s.answered_by.is_empty())
+    }
+
+    /// Did the client's application make that call through its library? Where the client was ours the record says so.
+    fn by_application(&self, said: &Said, words: &str) -> bool {
+        let params = said.message.params();
+        let Some(name) = params.get("name").and_then(Value::as_str) else { return false };
+        params.get("arguments").is_none_or(Value::is_object)
+            && said.breaks.is_empty()
+            && self.told(&format!("{words}{name}")).unwrap_or(self.trace.header.seat.tests(Party::Client))
+    }
+
+    /// Did the client cancel that request?
+    fn is_cancelled(&self, request: &Said) -> bool {
+        let id = request.message.value().get("id");
+        self.conversation.said.iter().any(|s| {
+            s.session == self.session
+                && s.from == request.from
+                && s.notifies("notifications/cancelled")
+                && s.message.params().get("requestId") == id
+        })
+    }
+
+    /// What has the application make a request, or answer one.
+    fn moved(&mut self, index: usize, said: &Said, method: &str, label: &str) {
+        let answered = said.answered_by.first().and_then(|i| self.conversation.get(*i));
+        if said.from == Party::Server {
+            // what nobody answered the application did not answer
+            if answered.is_some() && matches!(method, "elicitation/create" | "sampling/createMessage") {
+                self.drive("when asked", label.to_owned(), None, None);
+            }
+            return;
+        }
+        if let Some(action) = self.seen_through.get(&index).and_then(|at| self.course.drive.get_mut(*at)) {
+            action.sees = answered.is_some().then(|| label.to_owned());
+            return;
+        }
+        if self.by_itself(index, said) {
+            return;
+        }
+        let once = if self.open.is_empty() { None } else { self.latest.clone() };
+        let own = (answered.is_some() && !self.is_cancelled(said)).then(|| label.to_owned());
+        let as_task = asks_for_task(said.message.params());
+        match method {
+            "tools/call" if as_task => {
+                let task = answered.and_then(|answer| self.conversation.task_of(answer));
+                let fetch = task.and_then(|task| task.retrievals.first().copied());
+                let name = said.message.params().get("name").and_then(Value::as_str).unwrap_or_default();
+                let told = self.told(&format!("call tool {name} as a task")) == Some(true);
+                match fetch {
+                    None if told => self.drive("call tool as task", label.to_owned(), None, once),
+                    Some(fetch) if self.by_application(said, "call tool ") => {
+                        self.seen_through.insert(fetch, self.course.drive.len());
+                        // what it sees is known when the fetch is written
+                        self.drive("call tool as task", label.to_owned(), None, once);
+                    }
+                    _ => self.drive("request", label.to_owned(), None, once),
+                }
+            }
+            "tools/call" if self.by_application(said, "call tool ") => {
+                self.drive("call tool", label.to_owned(), own, once);
+            }
+            "tools/list" | "resources/list" | "resources/templates/list" | "prompts/list"
+                if said.message.params().get("cursor").is_none() =>
+            {
+                let what = match method {
+                    "tools/list" => "list tools",
+                    "resources/list" => "list resources",
+                    "prompts/list" => "list prompts",
+                    _ => "list resource templates",
+                };
+                self.drive(what, label.to_owned(), None, once);
+            }
+            "tasks/cancel" if self.told("cancel action") == Some(true) => {
+                let made = self.conversation.task_of(said).and_then(|task| task.created_by());
+                match made.and_then(|i| self.labels.get(&i)).cloned() {
+                    Some(call) => self.drive("cancel", call, None, self.latest.clone()),
+                    None => self.drive("request", label.to_owned(), own, once),
+                }
+            }
+            // the library asks for the states of a task by itself
+            "tasks/get" if self.told(method) == Some(false) => {}
+            _ => self.drive("request", label.to_owned(), own, once),
+        }
+    }
+
+    /// Polls of a task at the beginning of the rest: how many messages they are.
+    fn poll(&mut self, rest: &[(usize, &'a Said)]) -> Option<usize> {
+        let (_, first) = rest.first()?;
+        let task = first.task.filter(|_| first.requests("tasks/get"))?;
+        let known = self.conversation.tasks.get(task)?;
+        // who looks again after the end looks on purpose
+        if known.created_by().is_none() || known.ended.is_some_and(|end| rest.first().is_some_and(|(i, _)| end < *i)) {
+            return None;
+        }
+        // (how it was answered, when, and how many messages had come by then)
+        let mut polls: Vec<(Last, u64)> = Vec::new();
+        let mut events = Vec::new();
+        for pair in rest.chunks_exact(2) {
+            let [(index, request), (_, answer)] = pair else { break };
+            let same = request.requests("tasks/get") && request.task == Some(task) && request.from == first.from;
+            if !same || answer.answers != Some(*index) {
+                break;
+            }
+            let state = answer.message.result().get("status").and_then(Value::as_str);
+            let how = match (state, answer.error_code()) {
+                (Some(state), _) if answer.is_result() => Last::State(state.to_owned()),
+                (_, Some(code)) if answer.is_error() => Last::Error(code),
+                _ => break,
+            };
+            polls.push((how, answer.at));
+            events.extend([request.event, answer.event]);
+        }
+        // until it is forgotten, or else until its end
+        let over = |how: &Last| matches!(how, Last::State(state) if terminal(state));
+        let forgotten = polls.iter().position(|(how, _)| matches!(how, Last::Error(_)));
+        let end = forgotten.filter(|at| *at > 0).or_else(|| polls.iter().position(|(how, _)| over(how)));
+        polls.truncate(end.map_or(polls.len(), |at| at + 1));
+        events.truncate(2 * polls.len());
+        let (last, at) = polls.last()?.clone();
+        if matches!((&last, polls.len()), (Last::Error(_), 1)) {
+            return None;
+        }
+        let taken = events.len();
+        let task = pattern_of(&Value::String(known.id.clone()), first.from, &self.course.names);
+        if matches!(&last, Last::State(state) if state == "working") {
+            // who gives a task up has to know that there is one: the last look shows it
+            let given_up = rest.get(taken).is_some_and(|(_, s)| s.requests("tasks/cancel") && s.task == first.task);
+            let left = polls.len() - usize::from(given_up);
+            if left > 0 {
+                self.note(format!("{} of the task, `working`: left to the {}", count(left, "poll"), first.from));
+            }
+            if given_up {
+                for (index, said) in rest.iter().take(taken).skip(2 * left) {
+                    self.act(*index, said);
+                }
+            }
+            return Some(taken);
+        }
+        let mut before: Vec<String> = vec!["working".into()];
+        for (how, _) in &polls {
+            if let Last::State(state) = how
+                && !matches!(&last, Last::State(last) if last == state)
+                && !before.contains(state)
+            {
+                before.push(state.clone());
+            }
+        }
+        let took = at.saturating_sub(first.at);
+        let (requestor, proves) = (first.from, Vec::new());
+        // what no message of the other party brought about has to be said again
+        let alone = self.ours() == Some(requestor.other()) && known.cancels.is_empty();
+        let says = known.sightings.iter().find(|s| alone && s.status.as_deref() == Some("cancelled"));
+        let says = says.and_then(|sighting| sighting.value(self.conversation)).map(|task| {
+            let said = |name| Some((name, literal(task.get(name)?.clone())));
+            object(["status", "statusMessage"].into_iter().filter_map(said).collect())
+        });
+        self.push(Part::Poll(Poll { requestor, task, says, before, last, took, events, proves }));
+        Some(taken)
+    }
+
+    /// A walk through a list at the beginning of the rest: how many messages it is.
+    fn walk(&mut self, rest: &[(usize, &'a Said)]) -> Option<usize> {
+        let (_, first) = rest.first()?;
+        let method = first.method.clone()?;
+        let (list, _) = message::page(&method)?;
+        if !first.is_request() || first.from != Party::Client || first.message.params().get("cursor").is_some() {
+            return None;
+        }
+        let mut cursor: Option<String> = None;
+        let mut events = Vec::new();
+        let mut last = first.at;
+        let mut over = false;
+        for pair in rest.chunks_exact(2) {
+            let [(index, request), (_, answer)] = pair else { break };
+            let asked = request.message.params().get("cursor").and_then(Value::as_str).map(str::to_owned);
+            if !request.requests(&method) || asked != cursor || answer.answers != Some(*index) || !answer.is_result() {
+                break;
+            }
+            events.extend([request.event, answer.event]);
+            last = answer.at;
+            cursor = answer.message.result().get("nextCursor").and_then(Value::as_str).map(str::to_owned);
+            over = cursor.is_none();
+            if over {
+                break;
+            }
+        }
+        // one page is no walk, and a walk that was given up is none to its end
+        if events.len() < 4 || !over {
+            return None;
+        }
+        let name = self.course.names.new_name("next");
+        let once = if self.open.is_empty() { None } else { self.latest.clone() };
+        self.drive("list everything", method.clone(), None, once);
+        let (pages, took) = (events.len() / 2, last.saturating_sub(first.at));
+        let taken = events.len();
+        self.push(Part::Walk(Walk { method, list, cursor: name, pages, took, events, proves: Vec::new() }));
+        Some(taken)
+    }
+}
+
+/// Why a message cannot be a step, in words.
+fn inexpressible(said: &Said) -> Option<String> {
+    let event = said.event;
+    if said.redelivers.is_some() {
+        return Some(format!("not written: event {event} came before and was sent again"));
+    }
+    Some(match said.message.kind() {
+        Kind::Batch => format!("event {event} is a batch: its messages are written one by one"),
+        Kind::Malformed(why) => {
+            format!("not written: event {event} of the {} is no message: {}", said.from, short(why, 60))
+        }
+        Kind::Unreadable(why) => {
+            let why = short(&why.to_string(), 60);
+            let cut = if said.cut { "only its beginning was recorded: " } else { "" };
+            format!("not written: event {event} of the {} cannot be read: {cut}{why}", said.from)
+        }
+        Kind::Request { method, .. } if method == "initialize" => {
+            format!("not written: event {event} is a second `initialize`")
+        }
+        Kind::Result { .. } | Kind::Error { .. } if said.method.as_deref() == Some("initialize") => {
+            format!("not written: event {event} answers a second `initialize`")
+        }
+        _ => return None,
+    })
+}
+
+/// What a request of that method is called.
+fn label_of(method: &str) -> &'static str {
+    match method {
+        "tools/call" => "call",
+        "tasks/result" => "outcome",
+        "tasks/get" => "look",
+        "tasks/cancel" => "cancel",
+        "elicitation/create" => "question",
+        "sampling/createMessage" => "sample",
+        "roots/list" => "roots",
+        "resources/read" => "read",
+        "resources/subscribe" => "subscribe",
+        "resources/unsubscribe" => "unsubscribe",
+        "prompts/get" => "prompt",
+        "completion/complete" => "complete",
+        "logging/setLevel" => "level",
+        "ping" => "ping",
+        _ if method.ends_with("/list") => "list",
+        _ => "request",
+    }
+}
