@@ -2,6 +2,7 @@
 
 use super::departure::departure;
 use super::order::{Clock, Fact, Mark};
+use super::patience::limited;
 use super::session::{Register, survey};
 use super::task::{Creation, Place, Sighting, Task, leaf, terminal};
 use super::{Conversation, Exit, Said};
@@ -36,6 +37,7 @@ impl Conversation {
                 .or(events.last())
                 .map_or(0, |e| e.at),
             departure: departure(events),
+            limited: limited(events),
             exits: events
                 .iter()
                 .filter_map(|e| match &e.body {

@@ -7,11 +7,13 @@
 mod build;
 mod departure;
 pub mod order;
+mod patience;
 pub mod session;
 pub mod task;
 
 pub use departure::{Departure, Moment};
 pub use order::{End, Order, Point};
+pub use patience::Limited;
 pub use session::{Item, RoundTrip, Session, Stream};
 pub use task::{Creation, Place, Sighting, Task};
 
@@ -184,6 +186,8 @@ pub struct Conversation {
     pub departure: Option<Departure>,
     /// The programs that ended.
     pub exits: Vec<Exit>,
+    /// What the application above the client was to wait for only so long.
+    pub limited: Vec<Limited>,
     order: order::Clock,
 }
 
