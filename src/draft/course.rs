@@ -4,8 +4,10 @@ use super::message::{self, Used};
 use super::names::Names;
 use super::part::{Act, Action, Last, Part, Poll, Walk};
 use super::value::{literal, object, said as pattern_of};
+use super::wrong::Wrong;
 use crate::conversation::task::terminal;
 use crate::conversation::{Conversation, Said};
+use crate::judge::Judgement;
 use crate::report::text::{count, short};
 use crate::scenario::pattern::Pattern;
 use crate::scenario::spelling;
@@ -32,9 +34,10 @@ pub(super) struct Course {
 }
 
 /// Makes the course of one session.
-pub(super) fn course(trace: &Trace, conversation: &Conversation, session: usize) -> Course {
+pub(super) fn course(trace: &Trace, conversation: &Conversation, judgement: &Judgement, session: usize) -> Course {
     let mut writer = Writer {
         trace,
+        wrong: Wrong::of(conversation, judgement),
         conversation,
         session,
         course: Course::default(),
@@ -73,6 +76,7 @@ const LONGEST_WAIT: u64 = 60_000;
 struct Writer<'a> {
     trace: &'a Trace,
     conversation: &'a Conversation,
+    wrong: Wrong,
     session: usize,
     course: Course,
     /// The labels of requests, by their index.
@@ -333,7 +337,7 @@ impl<'a> Writer<'a> {
         let made = made.and_then(|i| self.conversation.get(i)).and_then(|s| s.method.clone());
         let of = if method == "tasks/result" { made.unwrap_or_default() } else { method.to_owned() };
         let payload = if said.is_error() {
-            Some(("error", message::error(said, self.ours())))
+            self.bounded("error", said, |w| Some(message::error(said, w.ours())))
         } else {
             self.bounded("result", said, |w| Some(message::result(said, &of, &w.course.used, &mut w.course.names)))
         };
@@ -379,7 +383,7 @@ impl<'a> Writer<'a> {
         }
     }
 
-    /// The payload of a message, if it is not too long to be written.
+    /// The payload of a message without what is wrong with it, if it is not too long to be written.
     fn bounded(
         &mut self,
         member: &'static str,
@@ -390,7 +394,11 @@ impl<'a> Writer<'a> {
             self.note(format!("the {member} of event {} are too long to be written", said.event));
             return None;
         }
-        let pattern = make(self)?;
+        let mut pattern = make(self)?;
+        let open = self.wrong.leave_open(said, member, &mut pattern);
+        for (pointer, why) in open {
+            self.note(format!("event {}: {pointer} is not written, for it was found wrong: {why}", said.event));
+        }
         if spelling::pattern(&pattern).len() > LONGEST {
             self.note(format!("the {member} of event {} are too long to be written", said.event));
             return None;

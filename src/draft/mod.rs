@@ -10,6 +10,7 @@ mod part;
 mod proofs;
 mod value;
 mod write;
+mod wrong;
 
 use crate::conversation::Conversation;
 use crate::judge::Judgement;
@@ -100,7 +101,7 @@ pub fn draft(trace: &Trace, judgement: &Judgement, wish: &Wish) -> Result<Draft,
     if session.is_none_or(|s| s.initialize.is_none()) {
         head.push(format!("no handshake was recorded: that it is revision {revision} is presumed"));
     }
-    let mut course = course::course(trace, &conversation, chosen);
+    let mut course = course::course(trace, &conversation, judgement, chosen);
     if !course.parts.iter().any(|part| !matches!(part, part::Part::Note(_))) {
         return Err(DraftError::Nothing("after the handshake"));
     }
