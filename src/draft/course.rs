@@ -3,6 +3,7 @@
 use super::message::{self, Used};
 use super::names::Names;
 use super::part::{Act, Action, Last, Part, Poll, Walk};
+use super::secrets;
 use super::value::{literal, object, said as pattern_of};
 use super::wrong::Wrong;
 use crate::conversation::task::terminal;
@@ -11,10 +12,10 @@ use crate::judge::Judgement;
 use crate::report::text::{count, short};
 use crate::scenario::pattern::Pattern;
 use crate::scenario::spelling;
-use crate::spec::methods::asks_for_task;
+use crate::spec::methods::{self, asks_for_task};
 use crate::trace::{Body, Closing, Trace, Transport};
 use crate::wire::{Kind, Party};
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// Messages that become steps at most.
@@ -48,6 +49,9 @@ pub(super) fn course(trace: &Trace, conversation: &Conversation, judgement: &Jud
         seen_through: BTreeMap::new(),
     };
     writer.course.used = used(conversation, session);
+    for (secret, from) in secrets::of(conversation, session) {
+        writer.course.names.hide(&secret, from);
+    }
     writer.write();
     writer.course
 }
@@ -154,10 +158,11 @@ impl<'a> Writer<'a> {
             let Some(last) = last.filter(|sighting| sighting.status.as_deref() == Some("failed")) else { continue };
             let Some(label) = task.created_by().and_then(|i| self.labels.get(&i)) else { continue };
             let why = last.value(self.conversation).and_then(|task| task.get("statusMessage")).and_then(Value::as_str);
-            let error = json!({ "code": -32603, "message": why.unwrap_or("there is no answer") });
+            let why = self.course.names.as_it_is(why.unwrap_or("there is no answer"));
+            let error = object(vec![("code", literal(-32603)), ("message", why)]);
             let asked = self.course.drive.iter_mut().filter(|a| a.what == "when asked" && a.target == *label);
             for action in asked.filter(|action| action.with.is_none()) {
-                action.with = Some(object(vec![("error", literal(error.clone()))]));
+                action.with = Some(object(vec![("error", error.clone())]));
             }
         }
     }
@@ -337,7 +342,7 @@ impl<'a> Writer<'a> {
         let made = made.and_then(|i| self.conversation.get(i)).and_then(|s| s.method.clone());
         let of = if method == "tasks/result" { made.unwrap_or_default() } else { method.to_owned() };
         let payload = if said.is_error() {
-            self.bounded("error", said, |w| Some(message::error(said, w.ours())))
+            self.bounded("error", said, |w| Some(message::error(said, w.ours(), &w.course.names)))
         } else {
             self.bounded("result", said, |w| Some(message::result(said, &of, &w.course.used, &mut w.course.names)))
         };
@@ -376,7 +381,7 @@ impl<'a> Writer<'a> {
             self.course.drive.iter_mut().filter(|a| a.what == "when asked" && Some(&a.target) == label.as_ref())
         {
             action.with = if said.is_error() {
-                Some(object(vec![("error", message::error(said, Some(Party::Client)))]))
+                Some(object(vec![("error", message::error(said, Some(Party::Client), &self.course.names))]))
             } else {
                 result.cloned()
             };
@@ -660,6 +665,18 @@ fn inexpressible(said: &Said) -> Option<String> {
         }
         Kind::Result { .. } | Kind::Error { .. } if said.method.as_deref() == Some("initialize") => {
             format!("not written: event {event} answers a second `initialize`")
+        }
+        Kind::Request { method, .. } | Kind::Notification { method } if !method.starts_with("unknown/") => {
+            let named = short(method, 40);
+            let why = match methods::find(said.revision, method) {
+                None => format!("{} has no method `{named}`", said.revision),
+                Some(m) if m.is_request() != said.is_request() => {
+                    format!("`{named}` is {}", if m.is_request() { "a request" } else { "a notification" })
+                }
+                Some(m) if !m.from.has(said.from) => format!("a {} does not send `{named}`", said.from),
+                Some(_) => return None,
+            };
+            format!("not written: event {event}: {why}")
         }
         _ => return None,
     })

@@ -85,12 +85,12 @@ fn typed(field: &Value) -> Pattern {
 }
 
 /// What is asserted of an error.
-pub(super) fn error(said_: &Said, ours: Option<Party>) -> Pattern {
+pub(super) fn error(said_: &Said, ours: Option<Party>, names: &Names) -> Pattern {
     let error = said_.message.error();
     let code = error.get("code").filter(|code| code.is_i64());
     let mut members = vec![("code", code.map_or_else(|| at(Shape::Any), |code| literal(code.clone())))];
     if ours == Some(said_.from) {
-        members.extend(error.get("message").map(|message| ("message", literal(message.clone()))));
+        members.extend(error.get("message").map(|message| ("message", said(message, said_.from, names))));
     }
     object(members)
 }

@@ -8,6 +8,7 @@ mod message;
 mod names;
 mod part;
 mod proofs;
+mod secrets;
 mod value;
 mod write;
 mod wrong;
@@ -105,7 +106,11 @@ pub fn draft(trace: &Trace, judgement: &Judgement, wish: &Wish) -> Result<Draft,
     if !course.parts.iter().any(|part| !matches!(part, part::Part::Note(_))) {
         return Err(DraftError::Nothing("after the handshake"));
     }
+    names::settle(&mut course);
     names::forget_what_is_used_once(&mut course);
+    for name in course.names.anew() {
+        head.push(format!("what `${name}` stands for may be a secret and is not copied: put your own there"));
+    }
     let needs = proofs::needs(&conversation, chosen, revision);
     proofs::claim(&mut course, trace, judgement, revision);
     let title = wish.title.clone().unwrap_or_else(|| {
