@@ -290,7 +290,7 @@ fn the_tools_that_are_called_are_named() {
 #[test]
 fn files_that_are_named_are_there() {
     let link = Regex::new(r"\]\(([^)#]+)\)").unwrap();
-    for page in ["README.md", "CHANGELOG.md", "docs/peers.md", "docs/scenarios.md"] {
+    for page in ["README.md", "CHANGELOG.md", "docs/captures.md", "docs/peers.md", "docs/scenarios.md"] {
         let folder = Path::new(page).parent().unwrap();
         for found in link.captures_iter(&read(page)) {
             let target = &found[1];

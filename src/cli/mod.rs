@@ -8,6 +8,7 @@ mod drive;
 mod driver;
 mod explain;
 mod interrupt;
+mod judge;
 mod lint;
 mod list;
 mod output;
@@ -17,6 +18,7 @@ mod selection;
 mod serve;
 mod server;
 mod stage;
+mod tap;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -38,12 +40,16 @@ enum Command {
     Server(Box<server::Arguments>),
     /// Play the server against a client, and judge the client; without a client, against the embedded one
     Client(Box<client::Arguments>),
+    /// Judge captures without the peers: stored records, or what others recorded
+    Judge(judge::Arguments),
     /// List the scenarios, with the seats and revisions they hold for
     List(list::Arguments),
     /// Check scenario files
     Lint(lint::Arguments),
     /// Print what a scenario sends, expects and proves from a seat
     Explain(explain::Arguments),
+    /// Stand between two programs of yours, record what they say, and tell which of them is wrong
+    Tap(Box<tap::Arguments>),
     /// Draw the sequence diagram of a capture
     Draw(draw::Arguments),
     /// Write a scenario file of what was recorded
@@ -81,9 +87,11 @@ pub fn main() -> ExitCode {
         Command::Drive(arguments) => drive::run(&arguments),
         Command::Driver(arguments) => driver::run(&arguments),
         Command::Attach(arguments) => attach::run(&arguments),
+        Command::Judge(arguments) => judge::run(arguments),
         Command::List(arguments) => list::run(&arguments),
         Command::Lint(arguments) => lint::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),
+        Command::Tap(arguments) => tap::run(*arguments),
         Command::Draw(arguments) => draw::run(&arguments),
         Command::Draft(arguments) => draft::run(&arguments),
         Command::Serve(arguments) => serve::run(*arguments),

@@ -32,6 +32,13 @@ pub(super) struct Output {
     repeat: Option<u32>,
 }
 
+impl Output {
+    /// No records are written: there are some already. And what is judged again comes out the same.
+    pub(super) fn of_records(report: Option<PathBuf>, strict: bool, verbose: bool) -> Output {
+        Output { report, trace: None, strict, verbose, repeat: None }
+    }
+}
+
 /// Nobody waits for more runs than this.
 const MOST_RUNS: i64 = 1_000_000;
 
@@ -98,7 +105,12 @@ fn style(output: &Output) -> Style {
 
 /// Shows the results, holds them against what is known, and writes what was asked for; gives the exit code. `part`: not all
 /// was to be played.
-fn conclude(results: &Results, expectations: Option<&Expectations>, output: &Output, part: bool) -> Result<u8, String> {
+pub(super) fn conclude(
+    results: &Results,
+    expectations: Option<&Expectations>,
+    output: &Output,
+    part: bool,
+) -> Result<u8, String> {
     let summary = Summary::of(results);
     let mut code = show(results, &summary, expectations, output, part)?;
     // the verdicts are on the screen already: a report that cannot be written is said beside them

@@ -30,6 +30,22 @@ pub(super) fn note(text: &str) {
     let _ = writeln!(anstream::stderr().lock(), "{text}");
 }
 
+/// Shows text as it is, beside the output.
+pub(super) fn beside(text: &str) {
+    let mut out = anstream::stderr().lock();
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+}
+
+/// Is standard error shown in colours?
+pub(super) fn colour_beside() -> bool {
+    anstream::AutoStream::choice(&io::stderr()) != anstream::ColorChoice::Never
+}
+
+/// The columns of the terminal of standard error.
+pub(super) fn width_beside() -> usize {
+    terminal_size::terminal_size_of(io::stderr()).map_or(COLUMNS, |(width, _)| usize::from(width.0))
+}
+
 /// Is standard output shown in colours? Not without a terminal, nor with `NO_COLOR`.
 pub(super) fn colour() -> bool {
     anstream::AutoStream::choice(&io::stdout()) != anstream::ColorChoice::Never

@@ -1,7 +1,9 @@
 //! Builds a [`Conversation`] from the events of a trace.
 
 use super::departure::departure;
+use super::forget::in_session;
 use super::order::{Clock, Fact, Mark};
+use super::past::{Past, Sort};
 use super::session::{Register, survey};
 use super::task::{Creation, Place, Sighting, Task, leaf, terminal};
 use super::{Conversation, Exit, Said};
@@ -11,6 +13,7 @@ use crate::wire::json::Limits;
 use crate::wire::{Id, Kind, Message, Party};
 use serde_json::Value;
 use std::collections::HashMap;
+use std::sync::Arc;
 
 /// A batch is opened up to this many parts; the rest is not looked at.
 const PARTS: usize = 1000;
@@ -19,6 +22,12 @@ impl Conversation {
     /// Builds the conversation of a trace. Never fails: what fits nowhere stays unlinked.
     #[must_use]
     pub fn of(header: &Header, events: &[Event]) -> Conversation {
+        Conversation::after(Arc::default(), header, events)
+    }
+
+    /// Builds the conversation of what is still held of a trace.
+    #[must_use]
+    pub fn after(past: Arc<Past>, header: &Header, events: &[Event]) -> Conversation {
         let (round_trips, streams) = survey(events);
         let mut conversation = Conversation {
             seat: header.seat,
@@ -50,6 +59,7 @@ impl Conversation {
                 _ => None,
             }),
             order: Clock::default(),
+            past,
         };
         let mut builder = Builder {
             register: Register::new(header.transport),
@@ -81,7 +91,7 @@ impl Conversation {
         let sessions = std::mem::take(&mut builder.register.sessions);
         conversation.sessions.extend(sessions);
         let marks = conversation.said.iter().map(|s| Mark { event: s.event, stream: s.stream, from: s.from }).collect();
-        conversation.order = Clock::new(header.seat.ours(), marks, &facts);
+        conversation.order = Clock::new(header.seat.ours(), marks, &facts, &conversation.past.order);
         conversation
     }
 }
@@ -500,6 +510,12 @@ impl Builder<'_> {
         // what refuses a GET or a DELETE answers no message
         let trip = said.round_trip.and_then(|r| self.c.round_trips.get(&r));
         if trip.is_some_and(|t| t.method != "POST" && t.status.is_some_and(|s| s >= 400)) {
+            return None;
+        }
+        // what it answers is held no more
+        if let (Some(id), Some(session)) = (said.message.id(), self.register.sessions.get(said.session))
+            && self.c.past.may(Sort::Request, in_session(session, &self.c.said, said.to()), id)
+        {
             return None;
         }
         let before = self.c.said.get(..index)?;

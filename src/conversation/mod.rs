@@ -6,12 +6,16 @@
 
 mod build;
 mod departure;
+mod forget;
+pub mod groups;
 pub mod order;
+pub mod past;
 pub mod session;
 pub mod task;
 
 pub use departure::{Departure, Moment};
 pub use order::{End, Order, Point};
+pub use past::{Past, Sort};
 pub use session::{Item, RoundTrip, Session, Stream};
 pub use task::{Creation, Place, Sighting, Task};
 
@@ -21,6 +25,7 @@ use crate::trace::{Closing, EndReason, Seat, StreamId, Transport};
 use crate::wire::{Kind, Message, Party};
 use serde_json::Value;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 pub use crate::spec::RELATED_TASK;
 
@@ -185,6 +190,8 @@ pub struct Conversation {
     /// The programs that ended.
     pub exits: Vec<Exit>,
     order: order::Clock,
+    /// What is known of what is not held any more; of a trace that is held whole, nothing.
+    pub past: Arc<Past>,
 }
 
 impl Conversation {

@@ -10,7 +10,7 @@
 
 use crate::trace::StreamId;
 use crate::wire::Party;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// One end of the way of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -81,17 +81,45 @@ pub(super) struct Clock {
     /// The first record after each was received.
     received_hi: Vec<Option<u32>>,
     /// By stream of the received and stream of the sent message: for each sent one, the last of the other stream that had been
-    /// received by then. Ascending in both.
-    links: HashMap<(StreamId, StreamId), Vec<(usize, usize)>>,
+    /// received by then, both by their events. Ascending in both.
+    links: Links,
 }
+
+type Links = HashMap<(StreamId, StreamId), Vec<(u32, u32)>>;
+
+/// What is known of order from messages that are held no more.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Carry {
+    /// By event, for each of its messages: the bounds that are known of it.
+    bounds: HashMap<u32, Vec<Bounds>>,
+    /// By stream: what its last message was surely sent after.
+    latest: HashMap<StreamId, u32>,
+    links: Links,
+}
+
+/// The last record before it was sent, and the first after it was received.
+type Bounds = (Option<u32>, Option<u32>);
 
 impl Clock {
     /// `marks` by message index, in the order of recording.
-    pub(super) fn new(ours: Option<Party>, marks: Vec<Mark>, facts: &[Fact]) -> Clock {
+    pub(super) fn new(ours: Option<Party>, marks: Vec<Mark>, facts: &[Fact], past: &Carry) -> Clock {
         let count = marks.len();
         let mut sent_lo: Vec<Option<u32>> = vec![None; count];
         let mut received_hi: Vec<Option<u32>> = vec![None; count];
-        let mut links: HashMap<(StreamId, StreamId), Vec<(usize, usize)>> = HashMap::new();
+        let mut links: Links = past.links.clone();
+        let mut of_event = (None, 0);
+        for (i, mark) in marks.iter().enumerate() {
+            of_event =
+                if of_event.0 == Some(mark.event) { (of_event.0, of_event.1 + 1) } else { (Some(mark.event), 0) };
+            if let Some((lo, hi)) = past.bounds.get(&mark.event).and_then(|all| all.get(of_event.1)) {
+                if let Some(slot) = sent_lo.get_mut(i) {
+                    *slot = *lo;
+                }
+                if let Some(slot) = received_hi.get_mut(i) {
+                    *slot = *hi;
+                }
+            }
+        }
         for fact in facts {
             let (&Fact::Knew(a, b) | &Fact::After(a, b)) = fact;
             let (Some(first), Some(second)) = (marks.get(a), marks.get(b)) else { continue };
@@ -102,7 +130,7 @@ impl Clock {
             raise(&mut sent_lo, b, first.event);
             if matches!(fact, Fact::Knew(..)) {
                 lower(&mut received_hi, a, second.event);
-                links.entry((first.stream, second.stream)).or_default().push((b, a));
+                links.entry((first.stream, second.stream)).or_default().push((second.event, first.event));
             }
         }
         for (i, mark) in marks.iter().enumerate() {
@@ -116,6 +144,10 @@ impl Clock {
         let mut latest: HashMap<StreamId, u32> = HashMap::new();
         for (i, mark) in marks.iter().enumerate() {
             if let Some(&lo) = latest.get(&mark.stream) {
+                raise(&mut sent_lo, i, lo);
+            }
+            // what is gone may have come after what is still held, but not after what is new
+            if let Some(&lo) = past.latest.get(&mark.stream).filter(|_| !past.bounds.contains_key(&mark.event)) {
                 raise(&mut sent_lo, i, lo);
             }
             if let Some(lo) = sent_lo.get(i).copied().flatten() {
@@ -140,6 +172,40 @@ impl Clock {
             }
         }
         Clock { marks, sent_lo, received_hi, links }
+    }
+
+    /// What is to be known of order when the events in `gone` are held no more, and the streams in `ended` are over.
+    pub(super) fn carry(&self, past: &Carry, gone: &HashSet<u32>, ended: &HashSet<StreamId>) -> Carry {
+        let mut carry = Carry { latest: past.latest.clone(), ..Carry::default() };
+        let mut held: HashMap<StreamId, Vec<u32>> = HashMap::new();
+        for (i, mark) in self.marks.iter().enumerate() {
+            if let Some(lo) = self.lo(i) {
+                let latest = carry.latest.entry(mark.stream).or_insert(lo);
+                *latest = lo.max(*latest);
+            }
+            if !gone.contains(&mark.event) {
+                carry.bounds.entry(mark.event).or_default().push((self.lo(i), self.hi(i)));
+                held.entry(mark.stream).or_default().push(mark.event);
+            }
+        }
+        carry.latest.retain(|stream, _| !ended.contains(stream));
+        for ((from, to), list) in &self.links {
+            // of what was received nothing is held, so nothing will be asked of it
+            if !held.contains_key(from) {
+                continue;
+            }
+            let sent = held.get(to).map_or(&[][..], Vec::as_slice);
+            let last = list.len().checked_sub(1).filter(|_| !ended.contains(to));
+            let upto = sent.iter().filter_map(|event| list.partition_point(|(b, _)| b <= event).checked_sub(1));
+            let mut kept: Vec<usize> = upto.chain(last).collect();
+            kept.sort_unstable();
+            kept.dedup();
+            let kept: Vec<(u32, u32)> = kept.into_iter().filter_map(|i| list.get(i).copied()).collect();
+            if !kept.is_empty() {
+                carry.links.insert((*from, *to), kept);
+            }
+        }
+        carry
     }
 
     pub(super) fn before(&self, a: Point, b: Point) -> Order {
@@ -172,7 +238,7 @@ impl Clock {
                     (Some(hi), Some(lo)) => hi <= lo,
                     _ => false,
                 };
-                apart || self.linked(a.message, x.stream, b.message, y.stream)
+                apart || self.linked(x.event, x.stream, y.event, y.stream)
             }
         }
     }
@@ -186,7 +252,7 @@ impl Clock {
     }
 
     /// Had something of `from`, at or after `received`, been received when something of `to`, at or before `sent`, was sent?
-    fn linked(&self, received: usize, from: StreamId, sent: usize, to: StreamId) -> bool {
+    fn linked(&self, received: u32, from: StreamId, sent: u32, to: StreamId) -> bool {
         let Some(list) = self.links.get(&(from, to)) else { return false };
         let upto = list.partition_point(|(b, _)| *b <= sent);
         upto.checked_sub(1).and_then(|i| list.get(i)).is_some_and(|(_, known)| *known >= received)

@@ -218,7 +218,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(500))]
     #[test]
     fn the_clock_agrees_with_the_closure((ours, marks, facts) in plot()) {
-        let clock = Clock::new(ours, marks.clone(), &facts);
+        let clock = Clock::new(ours, marks.clone(), &facts, &super::order::Carry::default());
         let plain = naive(ours, &marks, &facts);
         let points: Vec<Point> = (0..marks.len()).flat_map(|i| [Point::sent(i), Point::received(i)]).collect();
         for a in &points {

@@ -1,7 +1,8 @@
 //! Joins what the monitors saw with where the exchange went: findings, blame, outcome, verdict.
 
-use super::evidence::{Evidence, Shown};
-use super::finding::{Blame, Check, Cleared, Finding, Judgement, Outcome, Verdict};
+use super::evidence::Evidence;
+use super::finding::{Blame, Cleared, Finding, Judgement, Outcome, Verdict};
+use super::ledger::{self, Held, Ledger, severity};
 use super::{monitors, outcome};
 use crate::conversation::Conversation;
 use crate::scenario::bind::Bind;
@@ -18,9 +19,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Judges a trace. Reads nothing else: the scenario's text is in the trace.
+/// Judges a trace that is held whole.
 #[must_use]
-pub fn judge(trace: &Trace) -> Judgement {
+pub(super) fn whole(trace: &Trace) -> Judgement {
     let conversation = Conversation::of(&trace.header, &trace.events);
     let evidence = monitors::run(&conversation, &trace.header);
     let walked = walk(trace);
@@ -110,7 +111,7 @@ impl Desk<'_> {
             }
         };
         let (findings, outcome) = in_order(findings, outcome);
-        let checks = self.checks(&findings, &cleared, unreached);
+        let checks = ledger::checks(counted(&cleared), &findings, unreached);
         let worst = findings.iter().map(|f| f.verdict).max();
         let proven = checks.iter().any(|c| c.verdict == Verdict::Pass);
         let verdict = match (worst, &outcome) {
@@ -126,7 +127,7 @@ impl Desk<'_> {
     }
 
     fn interrupted(&self) -> bool {
-        matches!(self.trace.end(), Some(EndReason::Interrupted) | None)
+        ledger::interrupted(&self.trace.header, self.trace.end())
     }
 
     pub(super) fn tests(&self, party: Party) -> bool {
@@ -156,41 +157,11 @@ impl Desk<'_> {
 
     /// What monitors saw broken: once for each requirement and party, at the first message that shows it at its worst.
     fn findings_of_evidence(&self) -> Vec<Finding> {
-        let mut first: BTreeMap<(&str, Party), (usize, usize)> = BTreeMap::new();
-        for (i, evidence) in self.evidence.iter().enumerate().filter(|(_, e)| e.is_broken() && !self.follows(e)) {
-            let (shown, count) = first.entry((evidence.requirement, evidence.party)).or_insert((i, 0));
-            *count += 1;
-            // a decision can make one message's fault less than another's: the worst is told
-            if self.evidence.get(*shown).is_some_and(|s| s.level < evidence.level) {
-                *shown = i;
-            }
+        let mut sum = Ledger::default();
+        for evidence in self.evidence.iter().filter(|e| e.is_broken() && !self.follows(e)) {
+            sum.add(evidence, false);
         }
-        let mut order: Vec<(usize, usize)> = first.into_values().collect();
-        order.sort_unstable();
-        order.into_iter().filter_map(|(i, count)| self.finding_of(self.evidence.get(i)?, count)).collect()
-    }
-
-    fn finding_of(&self, evidence: &Evidence, count: usize) -> Option<Finding> {
-        let Shown::Broken { expected, found, pointer } = &evidence.verdict else { return None };
-        let (verdict, blame) = match self.tests(evidence.party) {
-            true => (severity(evidence.level), evidence.party.into()),
-            // what the harness itself sends is judged too
-            false => (Verdict::Error, Blame::Harness),
-        };
-        let found = if count > 1 { format!("{found} (and {} more like it)", count - 1) } else { found.clone() };
-        Some(Finding {
-            verdict,
-            requirement: Some(evidence.requirement.to_owned()),
-            blame,
-            event: Some(evidence.event),
-            pointer: (!pointer.is_empty()).then(|| pointer.clone()),
-            step: None,
-            span: None,
-            expected: expected.clone(),
-            found,
-            decision: evidence.decision.map(str::to_owned).or_else(|| self.decision(evidence.requirement)),
-            presumed: evidence.presumed,
-        })
+        sum.findings(&self.trace.header)
     }
 
     fn decision(&self, requirement: &str) -> Option<String> {
@@ -448,46 +419,6 @@ impl Desk<'_> {
         finding.event = last.map(|e| e.seq);
         self.tests(*party).then_some(finding)
     }
-
-    fn checks(&self, findings: &[Finding], cleared: &[Cleared], unreached: BTreeMap<String, String>) -> Vec<Check> {
-        let mut checks: BTreeMap<String, Check> = BTreeMap::new();
-        for one in cleared {
-            let check = checks.entry(one.requirement.clone()).or_insert_with(|| Check {
-                requirement: one.requirement.clone(),
-                verdict: Verdict::Pass,
-                exercised: 0,
-                reason: None,
-                presumed: true,
-            });
-            check.exercised += 1;
-            check.presumed &= one.presumed;
-        }
-        for finding in findings {
-            let Some(requirement) = &finding.requirement else { continue };
-            if finding.blame == Blame::Harness {
-                continue;
-            }
-            let check = checks.entry(requirement.clone()).or_insert_with(|| Check {
-                requirement: requirement.clone(),
-                verdict: finding.verdict,
-                exercised: 0,
-                reason: None,
-                presumed: false,
-            });
-            check.exercised += 1;
-            check.verdict = check.verdict.max(finding.verdict);
-        }
-        for (requirement, reason) in unreached {
-            checks.entry(requirement.clone()).or_insert(Check {
-                requirement,
-                verdict: Verdict::NotExercised,
-                exercised: 0,
-                reason: Some(reason),
-                presumed: false,
-            });
-        }
-        checks.into_values().collect()
-    }
 }
 
 /// Is that step of the scenario an answer?
@@ -499,12 +430,15 @@ fn is_answer(plan: &Plan, step: &str) -> bool {
     found
 }
 
-/// The verdict of breaking something of that level.
-fn severity(level: Level) -> Verdict {
-    match level {
-        Level::Should => Verdict::Warn,
-        Level::Must => Verdict::Fail,
+/// How often each requirement was exercised and held.
+fn counted(cleared: &[Cleared]) -> BTreeMap<String, Held> {
+    let mut held: BTreeMap<String, Held> = BTreeMap::new();
+    for one in cleared {
+        let of = held.entry(one.requirement.clone()).or_insert(Held { count: 0, presumed: true });
+        of.count = of.count.saturating_add(1);
+        of.presumed &= one.presumed;
     }
+    held
 }
 
 /// Findings in the order of the trace, with the outcome pointing at its own still.

@@ -136,7 +136,23 @@ impl Process {
     /// # Errors
     /// When there is no such program or folder, or the system refuses.
     pub fn start(command: &Command, party: Party) -> Result<(Process, (ChildStdout, ChildStdin)), StartError> {
-        let mut child = spawn(command)?;
+        Process::piped(command, party, Stdio::piped())
+    }
+
+    /// As [`Process::start`], but its standard error is ours: it goes where ours goes, and is not kept.
+    ///
+    /// # Errors
+    /// As [`Process::start`].
+    pub fn start_between(command: &Command, party: Party) -> Result<(Process, (ChildStdout, ChildStdin)), StartError> {
+        Process::piped(command, party, Stdio::inherit())
+    }
+
+    fn piped(
+        command: &Command,
+        party: Party,
+        stderr: Stdio,
+    ) -> Result<(Process, (ChildStdout, ChildStdin)), StartError> {
+        let mut child = spawn(command, stderr)?;
         let pipes = child.0.stdout.take().zip(child.0.stdin.take());
         let process = Process::watch(child, command.line(), party);
         match pipes {
@@ -151,7 +167,7 @@ impl Process {
     /// # Errors
     /// As [`Process::start`].
     pub fn start_aside(command: &Command, party: Party) -> Result<(Process, Option<ChildStdin>), StartError> {
-        let mut child = spawn(command)?;
+        let mut child = spawn(command, Stdio::piped())?;
         let stdin = child.0.stdin.take();
         Ok((Process::watch(child, command.line(), party), stdin))
     }
@@ -343,7 +359,7 @@ fn signal(_: &std::process::ExitStatus) -> Option<i32> {
     None
 }
 
-fn spawn(command: &Command) -> Result<(Child, Group), StartError> {
+fn spawn(command: &Command, stderr: Stdio) -> Result<(Child, Group), StartError> {
     if !command.dir.is_dir() {
         return Err(StartError::NoFolder { dir: command.dir.clone() });
     }
@@ -357,7 +373,7 @@ fn spawn(command: &Command) -> Result<(Child, Group), StartError> {
         .env(name, value)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
+        .stderr(stderr);
     #[cfg(unix)]
     starting.process_group(0);
     #[cfg(not(unix))]

@@ -15,6 +15,7 @@ mod reading;
 pub mod repeat;
 pub mod style;
 pub mod svg;
+pub mod tap;
 pub mod terminal;
 pub mod text;
 

@@ -2,6 +2,7 @@
 
 pub mod agenda;
 pub mod baseline;
+pub mod captures;
 pub mod client;
 pub mod crew;
 pub mod driven;
@@ -21,6 +22,7 @@ pub mod server;
 pub mod summary;
 pub mod surroundings;
 pub mod survey;
+pub mod tap;
 pub mod traces;
 
 pub use summary::Summary;

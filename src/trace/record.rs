@@ -42,6 +42,20 @@ pub struct Header {
     pub captured: Vec<String>,
 }
 
+impl Header {
+    /// Were only messages captured, and perhaps their times? Then nothing is known of how it ended.
+    #[must_use]
+    pub fn only_messages(&self) -> bool {
+        self.captured.iter().all(|kind| kind == "message" || kind == super::capture::TIME)
+    }
+
+    /// Is it known when messages came?
+    #[must_use]
+    pub fn timed(&self) -> bool {
+        !self.only_messages() || self.captured.iter().any(|kind| kind == super::capture::TIME)
+    }
+}
+
 /// The scenario that was played, with its text, so that a trace can be judged when the file has changed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Script {
@@ -138,6 +152,12 @@ pub enum RecordError {
         /// Its format.
         found: u64,
     },
+    /// A line is only the beginning of an event.
+    #[error("line {line}: this is only the beginning of an event of a run record")]
+    BrokeOff {
+        /// The line, from 1.
+        line: usize,
+    },
     /// A line in the middle is no event.
     #[error("line {line}: this is no event of a run record: {reason}")]
     Event {
@@ -178,37 +198,67 @@ pub fn read_lines<L: AsRef<str>>(lines: impl IntoIterator<Item = L>) -> Result<R
     let Some((_, first)) = lines.next() else { return Err(RecordError::Empty) };
     let header = header(first.as_ref())?;
     let mut trace = Trace { header, events: Vec::new() };
+    let mut reader = Reader::default();
     let mut last = 1;
-    let mut ended = false;
     while let Some((number, text)) = lines.next() {
         last = number + 1;
-        let event: Event = match serde_json::from_str(text.as_ref()) {
-            Ok(event) => event,
-            Err(why) if lines.peek().is_none() && why.is_eof() => {
+        match reader.event(last, text.as_ref()) {
+            Ok(event) => trace.events.push(event),
+            Err(RecordError::BrokeOff { line }) if lines.peek().is_none() => {
                 let reason = "the last line is only the beginning of an event".to_owned();
-                return Ok(Reading { trace, cut: Some(Cut { line: last, reason }) });
+                return Ok(Reading { trace, cut: Some(Cut { line, reason }) });
             }
-            Err(why) => return Err(RecordError::Event { line: last, reason: why.to_string() }),
-        };
-        let expected = u32::try_from(trace.events.len()).unwrap_or(u32::MAX);
-        if event.seq != expected {
-            return Err(RecordError::Order { line: last, found: event.seq, expected });
+            Err(why) => return Err(why),
         }
-        let says_more =
-            matches!(event.body, Body::Message { .. } | Body::Saw { .. } | Body::Action { .. } | Body::End { .. });
-        if ended && says_more {
-            let reason = "after the end there is only how the parties left".to_owned();
-            return Err(RecordError::Event { line: last, reason });
-        }
-        ended |= matches!(event.body, Body::End { .. });
-        trace.events.push(event);
     }
     let missing = || Cut { line: last + 1, reason: "the event that says how the play ended is missing".to_owned() };
     let cut = trace.end().is_none().then(missing);
     Ok(Reading { trace, cut })
 }
 
-fn header(text: &str) -> Result<Header, RecordError> {
+/// Reads the events of a record, one line after the other.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Reader {
+    next: u32,
+    ended: bool,
+}
+
+impl Reader {
+    /// The event of the next line that is not empty.
+    ///
+    /// # Errors
+    /// When it is none, or not the next one.
+    pub fn event(&mut self, line: usize, text: &str) -> Result<Event, RecordError> {
+        let event: Event = serde_json::from_str(text).map_err(|why| match why.is_eof() {
+            true => RecordError::BrokeOff { line },
+            false => RecordError::Event { line, reason: why.to_string() },
+        })?;
+        if event.seq != self.next {
+            return Err(RecordError::Order { line, found: event.seq, expected: self.next });
+        }
+        let says_more =
+            matches!(event.body, Body::Message { .. } | Body::Saw { .. } | Body::Action { .. } | Body::End { .. });
+        if self.ended && says_more {
+            let reason = "after the end there is only how the parties left".to_owned();
+            return Err(RecordError::Event { line, reason });
+        }
+        self.ended |= matches!(event.body, Body::End { .. });
+        self.next = self.next.saturating_add(1);
+        Ok(event)
+    }
+
+    /// Did the event come that says how it ended?
+    #[must_use]
+    pub fn ended(&self) -> bool {
+        self.ended
+    }
+}
+
+/// Reads the first line of a record.
+///
+/// # Errors
+/// When it is no header, or one that this version does not read.
+pub fn header(text: &str) -> Result<Header, RecordError> {
     let value: Value = serde_json::from_str(text).map_err(|e| RecordError::Header(e.to_string()))?;
     // first the format: what else a newer header holds need not be known
     match value.get("format").and_then(Value::as_u64) {

@@ -118,7 +118,7 @@ fn what_is_damaged_is_named_by_its_line() {
         ("{}".to_owned(), "line 1: this is no header"),
         ("[".to_owned(), "line 1: this is no header"),
         (with(0, "{\"format\": 2, \"new\": true}"), "line 1: the record has format 2"),
-        (with(3, "{\"seq\""), "line 4: this is no event"),
+        (with(3, "{\"seq\""), "line 4: this is only the beginning of an event"),
         (with(4, "{\"seq\": 3, \"at\": 1, \"event\": \"dance\"}"), "line 5: this is no event"),
         (without(5).join("\n"), "line 6: the event has the number 5, and 4 was expected"),
         (format!("{text}{{\"seq\":13,\"at\":1,\"event\":\"end\",\"reason\":{{\"why\":\"finished\"}}}}"), "line 15:"),

@@ -196,7 +196,7 @@ pub(crate) fn item(stream: StreamId, item: Item) -> (Vec<Body>, Option<String>) 
 pub(crate) struct Answer {
     round_trip: u32,
     kind: StreamKind,
-    /// Can there be messages in it? Not in the answer to a DELETE, whatever its body is.
+    /// Can there be messages in it? Not in the answer to a DELETE or an OPTIONS, whatever its body is.
     speaks: bool,
     ours: Option<Party>,
     numbers: Numbers,
@@ -228,10 +228,11 @@ enum State {
 }
 
 impl Answer {
-    /// An answer to a request with that method. `ours` reads it, and closes it when a bound is exceeded.
+    /// An answer to a request with that method. `ours` reads it, and closes it when a bound is exceeded; where nobody of ours
+    /// does, it goes on, and only its beginning is kept.
     pub(crate) fn new(round_trip: u32, method: &str, ours: Option<Party>, numbers: &Numbers, bounds: Bounds) -> Answer {
         let kind = if method == "GET" { StreamKind::Get } else { StreamKind::PostAnswer };
-        let speaks = method != "DELETE";
+        let speaks = matches!(method, "GET" | "POST");
         Answer { round_trip, kind, speaks, ours, numbers: numbers.clone(), bounds, state: State::Waiting }
     }
 
@@ -241,6 +242,11 @@ impl Answer {
             State::Json { stream, .. } | State::Events { stream, .. } => Some(*stream),
             _ => None,
         }
+    }
+
+    /// Is it a stream of events?
+    pub(crate) fn is_events(&self) -> bool {
+        matches!(self.state, State::Events { .. })
     }
 
     fn response(&self, head: &ResponseHead, body: Option<Text>) -> Body {
@@ -284,12 +290,8 @@ impl Answer {
                 let room = bound.saturating_sub(kept.len());
                 kept.extend_from_slice(chunk.get(..room).unwrap_or(chunk));
                 *length += chunk.len() as u64;
-                if chunk.len() > room {
-                    let mut body = message(*stream, Party::Server, super::beginning(kept), None);
-                    if let Body::Message { cut_from, .. } = &mut body {
-                        *cut_from = Some(*length);
-                    }
-                    bodies.push(body);
+                if chunk.len() > room && self.ours.is_some() {
+                    bodies.push(beginning_of(*stream, kept, *length));
                     exceeded = Some((*stream, format!("a body of {length} bytes or more")));
                 }
             }
@@ -303,7 +305,9 @@ impl Answer {
                     bodies.extend(items);
                     exceeded = exceeded.or(too_much.map(|what| (*stream, what)));
                 }
-                if exceeded.is_none() && *length > (bound as u64).saturating_mul(8) {
+                if self.ours.is_none() {
+                    exceeded = None;
+                } else if exceeded.is_none() && *length > (bound as u64).saturating_mul(8) {
                     exceeded = Some((*stream, format!("{length} bytes without the end of an event")));
                 }
             }
@@ -312,7 +316,7 @@ impl Answer {
                 let bound = if json { bound } else { self.bounds.refusal };
                 let room = bound.saturating_sub(kept.len());
                 kept.extend_from_slice(chunk.get(..room).unwrap_or(chunk));
-                if chunk.len() > room {
+                if chunk.len() > room && self.ours.is_some() {
                     return (self.end(None, &Ok(())), true);
                 }
             }
@@ -363,9 +367,11 @@ impl Answer {
         };
         match std::mem::replace(&mut self.state, State::Done) {
             State::Waiting | State::Done => {}
-            State::Json { stream, kept, .. } => {
+            State::Json { stream, kept, length } => {
                 // nothing is no message, not even a broken one
-                if how.is_ok() && !kept.is_empty() {
+                if how.is_ok() && length > kept.len() as u64 {
+                    bodies.push(beginning_of(stream, &kept, length));
+                } else if how.is_ok() && !kept.is_empty() {
                     bodies.push(message(stream, Party::Server, &kept, None));
                 } else if !kept.is_empty() {
                     bodies.push(unfinished(stream, &kept));
@@ -396,6 +402,15 @@ impl Answer {
         }
         bodies
     }
+}
+
+/// A message of a server that is too long to be kept whole.
+fn beginning_of(stream: StreamId, kept: &[u8], length: u64) -> Body {
+    let mut body = message(stream, Party::Server, super::beginning(kept), None);
+    if let Body::Message { cut_from, .. } = &mut body {
+        *cut_from = Some(length);
+    }
+    body
 }
 
 fn is_message(bytes: &[u8]) -> bool {

@@ -12,9 +12,21 @@ const PIPE: usize = 64 << 10;
 const BACKLOG: usize = 64;
 
 /// A connection that can be read and written.
-pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin {
+    /// Lets the connection be cut rather than closed when it is dropped, where there is a difference.
+    fn reset_when_dropped(&self);
+}
 
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
+impl Stream for TcpStream {
+    fn reset_when_dropped(&self) {
+        // where it cannot be cut it is closed
+        let _ = self.set_zero_linger();
+    }
+}
+
+impl Stream for DuplexStream {
+    fn reset_when_dropped(&self) {}
+}
 
 /// A connection of any kind.
 pub type Io = Box<dyn Stream>;

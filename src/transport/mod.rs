@@ -19,6 +19,7 @@ mod http_tests;
 pub mod inbox;
 pub mod memory;
 pub mod relay;
+pub mod standard;
 pub mod stdio;
 
 pub use below::Detour;

@@ -1,6 +1,7 @@
 //! What crosses the wire: bytes to messages and back, without I/O.
 
 pub mod http;
+pub mod http1;
 pub mod json;
 pub mod message;
 pub mod sse;

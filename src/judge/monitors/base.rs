@@ -1,6 +1,6 @@
 //! The base protocol: ids, answers, errors, notifications.
 
-use crate::conversation::Said;
+use crate::conversation::{Said, Sort};
 use crate::judge::evidence::Shown;
 use crate::judge::monitor::{Monitor, Notes, Scene};
 use crate::judge::monitors::transport::streams::{awaits_return, broadcast};
@@ -50,7 +50,7 @@ impl Monitor for Envelope {
                 }
                 let again = said.redelivers.is_some() || broadcast(scene.c, index).is_some();
                 if !again && !matches!(id, Id::Odd(_)) {
-                    self.unique(index, said, id, notes);
+                    self.unique(scene, index, said, id, notes);
                 }
             }
             Kind::Notification { .. } => {
@@ -70,10 +70,11 @@ impl Monitor for Envelope {
 }
 
 impl Envelope {
-    fn unique(&mut self, index: usize, said: &Said, id: &Id, notes: &mut Notes<'_>) {
+    fn unique(&mut self, scene: &Scene<'_>, index: usize, said: &Said, id: &Id, notes: &mut Notes<'_>) {
         let used = self.ids.entry((said.session, said.from)).or_default();
-        let others = !used.is_empty();
-        if !used.insert(id.clone()) {
+        let (past, scope) = (&scene.c.past, scene.c.scope(said.session, said.from));
+        let others = !used.is_empty() || past.any(Sort::Request, scope);
+        if !used.insert(id.clone()) || past.has(Sort::Request, scope, id) {
             let expected = "an id that this party has not used in the session";
             notes.broken("base.request.id-unique", index, "/id", expected, format!("{id} again"));
         } else if others {
@@ -106,6 +107,10 @@ fn echoes(scene: &Scene<'_>, index: usize, said: &Said, notes: &mut Notes<'_>) {
     let id = if said.is_error() { "base.error.same-id" } else { "base.result.same-id" };
     if said.answers.is_some() {
         notes.held(id, index);
+        return;
+    }
+    // what it answers may be held no more
+    if said.message.id().is_some_and(|id| scene.c.past.may(Sort::Request, scene.c.scope(said.session, said.to()), id)) {
         return;
     }
     let trip = |s: &&Said| said.round_trip.is_some() && s.round_trip == said.round_trip && s.from == said.to();
@@ -209,6 +214,10 @@ impl Monitor for Answered {
 
     fn said(&mut self, scene: &Scene<'_>, index: usize, said: &Said, notes: &mut Notes<'_>) {
         let id = ANSWERED;
+        let answered = |id: &Id| scene.c.past.has(Sort::Answered, scene.c.scope(said.session, said.to()), id);
+        if said.message.is_answer() && said.answers.is_none() && said.message.id().is_some_and(answered) {
+            notes.broken(id, index, "", "one answer to a request", "a second one");
+        }
         let (Some(asked), Some(request)) = (said.answers, scene.c.request_of(said)) else { return };
         if said.redelivers.is_none() {
             let before = request.answered_by.iter().take_while(|a| **a != index).count();

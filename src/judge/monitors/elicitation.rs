@@ -1,10 +1,10 @@
 //! Elicitation: who may ask how, what the form says, what is answered.
 
 use super::content::short;
-use crate::conversation::Said;
+use crate::conversation::{Said, Sort};
 use crate::judge::monitor::{Monitor, Notes, Scene};
 use crate::spec::peer_schema::PeerSchema;
-use crate::wire::Party;
+use crate::wire::{Id, Party};
 use serde_json::Value;
 use std::collections::HashSet;
 
@@ -41,7 +41,7 @@ impl Monitor for Elicitation {
             allowed(scene, index, said, notes);
             match mode(said) {
                 "form" => defaults(index, said, notes),
-                "url" => self.url(index, said, notes),
+                "url" => self.url(scene, index, said, notes),
                 _ => {}
             }
         }
@@ -143,7 +143,7 @@ fn filled(index: usize, said: &Said, request: &Said, notes: &mut Notes<'_>) {
 }
 
 impl Elicitation {
-    fn url(&mut self, index: usize, said: &Said, notes: &mut Notes<'_>) {
+    fn url(&mut self, scene: &Scene<'_>, index: usize, said: &Said, notes: &mut Notes<'_>) {
         if let Some(url) = said.message.params().get("url").and_then(Value::as_str)
             && let Some((scheme, rest)) = url.split_once("://")
         {
@@ -155,7 +155,8 @@ impl Elicitation {
             notes.either(well, "elicitation.url.https", index, "/params/url", "an https URL", short(url));
         }
         if let Some(id) = said.message.params().get("elicitationId").and_then(Value::as_str) {
-            let fresh = self.used.insert(id.to_owned());
+            let (own, gone) = (scene.c.scope(said.session, said.from), Id::Text(id.to_owned()));
+            let fresh = self.used.insert(id.to_owned()) && !scene.c.past.has(Sort::Elicitation, own, &gone);
             let rule = "elicitation.url.id-unique";
             notes.either(
                 fresh,
@@ -190,7 +191,8 @@ impl Elicitation {
         let Some(id) = said.message.params().get("elicitationId").and_then(Value::as_str).filter(|_| begun) else {
             return;
         };
-        let known = self.given.contains(&(said.session, id.to_owned()));
+        let known = self.given.contains(&(said.session, id.to_owned()))
+            || scene.c.may_have(Sort::Elicitation, said.session, said.from, id);
         let rule = "elicitation.complete.known-id";
         let expected = "the id of an elicitation of this session";
         notes.either(known, rule, index, "/params/elicitationId", expected, short(id));

@@ -1,8 +1,8 @@
 //! Tasks: how a task comes to be.
 
-use crate::conversation::Said;
+use crate::conversation::{Said, Sort};
 use crate::judge::monitor::{Monitor, Notes, Scene};
-use crate::wire::Party;
+use crate::wire::{Id, Party};
 use serde_json::Value;
 use std::collections::{HashMap, HashSet};
 
@@ -59,12 +59,13 @@ impl Monitor for Create {
             }
         }
         let Some(task) = task.filter(|_| request.message.params().get("task").is_some()) else { return };
-        self.created(index, said, request, task, notes);
+        self.created(scene, index, said, task, notes);
     }
 }
 
 impl Create {
-    fn created(&mut self, index: usize, said: &Said, request: &Said, task: &Value, notes: &mut Notes<'_>) {
+    fn created(&mut self, scene: &Scene<'_>, index: usize, said: &Said, task: &Value, notes: &mut Notes<'_>) {
+        let Some(request) = scene.c.request_of(said) else { return };
         let members: &[&str] = match request.method.as_deref() {
             Some("tools/call") => &["content", "structuredContent", "isError"],
             Some("sampling/createMessage") => &["content", "role", "model", "stopReason"],
@@ -97,7 +98,7 @@ impl Create {
             notes.either(value.is_string(), id, index, immediate, "a text", format!("`{value}`"));
         }
         let Some(name) = task.get("taskId").and_then(Value::as_str) else { return };
-        self.unique(index, said, name, notes);
+        self.unique(scene, index, said, name, notes);
         let params = request.message.params();
         let offered: Vec<&str> = [params.pointer("/task/taskId"), params.pointer("/task/id"), params.get("taskId")]
             .into_iter()
@@ -117,10 +118,12 @@ impl Create {
         }
     }
 
-    fn unique(&mut self, index: usize, said: &Said, name: &str, notes: &mut Notes<'_>) {
+    fn unique(&mut self, scene: &Scene<'_>, index: usize, said: &Said, name: &str, notes: &mut Notes<'_>) {
+        let (past, scope) = (&scene.c.past, scene.c.tasks_of(said.from, said.session));
         let given = self.given.entry((said.from, (said.from == Party::Client).then_some(said.session))).or_default();
-        let others = !given.is_empty();
-        if !given.insert(name.to_owned()) {
+        let others = !given.is_empty() || past.any(Sort::Created, scope);
+        let gone = past.has(Sort::Created, scope, &Id::Text(name.to_owned()));
+        if !given.insert(name.to_owned()) || gone {
             let expected = "an id that no other task has";
             notes.broken("tasks.id.unique", index, "/result/task/taskId", expected, "the id of an earlier task");
         } else if others {

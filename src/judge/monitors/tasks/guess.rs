@@ -1,6 +1,7 @@
 //! Tasks: ids that nobody can guess. What can be seen of that is how long they are, and how far they differ.
 
 use crate::conversation::Said;
+use crate::conversation::past::TASK_IDS;
 use crate::judge::monitor::{Monitor, Notes, Scene};
 use crate::wire::Party;
 use serde_json::Value;
@@ -15,9 +16,6 @@ const LENGTH: usize = 16;
 /// In so many places at least does an id differ from each other one. What is counted or read from a clock differs in fewer;
 /// what is random even beside a clock (a UUID of version 7, a ULID) in more.
 const PLACES: usize = 8;
-
-/// So many ids are looked at.
-const MOST: usize = 100;
 
 /// Watches the ids that receivers give.
 #[derive(Debug, Default)]
@@ -42,10 +40,12 @@ impl Monitor for Guess {
         if brought || scene.c.round_trips.values().any(|trip| trip.authorized) {
             return;
         }
-        let given = self.given.entry((said.from, (said.from == Party::Client).then_some(said.session))).or_default();
+        let before = || scene.c.past.given(scene.c.tasks_of(said.from, said.session)).to_vec();
+        let key = (said.from, (said.from == Party::Client).then_some(said.session));
+        let given = self.given.entry(key).or_insert_with(before);
         let text: Vec<char> = name.chars().filter(|c| c.is_alphanumeric()).collect();
         // so is one that another task has
-        if given.len() >= MOST || given.contains(&text) {
+        if given.len() >= TASK_IDS || given.contains(&text) {
             return;
         }
         let places = given.iter().map(|other| differing(other, &text)).min();

@@ -78,7 +78,7 @@ fn question(scene: &Scene<'_>, index: usize, said: &Said, notes: &mut Notes<'_>)
     let expected = "the id of a task of its own that has not ended";
     match scene.c.task_of(said).filter(|t| !t.creations.is_empty() || !scene.knows_all(said.to())) {
         None => {
-            if scene.knows_all(said.to()) {
+            if scene.knows_all(said.to()) && !scene.c.may_have_task(said.from, said.session, named) {
                 notes.broken(id, index, pointer, expected, format!("`{named}`, which is none"));
             }
         }

@@ -1,6 +1,6 @@
 //! Tasks: `tasks/list`, its cursors, and status notifications.
 
-use crate::conversation::{Place, Said, Task};
+use crate::conversation::{Place, Said, Sort, Task};
 use crate::judge::monitor::{Monitor, Notes, Scene};
 use crate::wire::Party;
 use serde_json::Value;
@@ -60,7 +60,8 @@ impl Listing {
         let Some(cursor) = cursor(said) else { return };
         let given = self.given.get(&(said.session, said.to())).is_some_and(|g| g.contains_key(cursor));
         let complete = scene.c.session_of(said).is_some_and(|s| s.initialize.is_some());
-        if given || complete {
+        let gone = scene.c.may_have(Sort::Cursor, said.session, said.to(), cursor);
+        if given || complete && !gone {
             let id = "tasks.list.cursor-opaque";
             let found = format!("`{cursor}`");
             notes.either(given, id, index, "/params/cursor", "a cursor that a page brought, as it was", found);
@@ -73,7 +74,8 @@ impl Listing {
         let key = (said.session, said.from);
         let given = cursor.as_ref().is_some_and(|c| self.given.get(&key).is_some_and(|g| g.contains_key(c)));
         let declared = scene.c.declares(said, said.from, "tasks.list") == Some(true);
-        if let Some(cursor) = cursor.as_ref().filter(|_| !given && declared) {
+        let gone = |c: &str| scene.c.may_have(Sort::Cursor, said.session, said.from, c);
+        if let Some(cursor) = cursor.as_ref().filter(|c| !given && declared && !gone(c)) {
             let well = said.error_code() == Some(-32602);
             if well || scene.deliberate(request) {
                 let found = said.error_code().map_or_else(|| "a page".to_owned(), |code| format!("the error {code}"));
@@ -160,7 +162,8 @@ fn notified(scene: &Scene<'_>, index: usize, said: &Said, notes: &mut Notes<'_>)
     }
     let Some(task) = scene.c.task_of(said) else { return };
     let shown = task.sightings.iter().any(|s| matches!(s.place, Place::Created | Place::Listed | Place::Got));
-    if shown || scene.knows_all(said.to()) {
+    let gone = scene.c.may_have_task(said.from, said.session, &task.id);
+    if shown || scene.knows_all(said.to()) && !gone {
         let id = "tasks.notify.known-task";
         let expected = "the id of a task that this party had created";
         notes.either(shown, id, index, "/params/taskId", expected, format!("`{}`", task.id));

@@ -1,6 +1,6 @@
 //! Tasks: progress, which goes on after the CreateTaskResult under the token of the request that created the task.
 
-use crate::conversation::{Said, Task};
+use crate::conversation::{Said, Sort, Task};
 use crate::judge::monitor::{Monitor, Notes, Scene};
 use crate::wire::Id;
 use std::collections::HashMap;
@@ -71,6 +71,9 @@ fn same(scene: &Scene<'_>, index: usize, said: &Said, notes: &mut Notes<'_>) {
         if scene.c.tasks.iter().any(|t| after(&t)) {
             notes.held(id, index);
         }
+        return;
+    }
+    if scene.c.past.may(Sort::Token, scene.c.scope(said.session, said.to()), &reported) {
         return;
     }
     // a token that nobody gave, while the only thing under way that could report progress is one task

@@ -82,6 +82,9 @@ fn unknown(scene: &Scene<'_>, index: usize, said: &Said, method: &str, asked: Op
                 == Some(asked)
             && said.answers.is_some_and(|request| scene.c.known_when(i, request))
     });
+    if !known && scene.c.may_have_task(said.from, said.session, asked) {
+        return;
+    }
     // if it was there after all, calling it unknown was the fault
     let back = known && said.is_result();
     if known && !gone || back || !served {
@@ -190,6 +193,9 @@ fn related(index: usize, said: &Said, asked: &str, notes: &mut Notes<'_>) {
 }
 
 fn within_ttl(scene: &Scene<'_>, task: &Task, said: &Said) -> bool {
+    if !scene.header.timed() {
+        return false;
+    }
     let Some(asked) = task.created_by().and_then(|i| scene.c.get(i)) else { return false };
     let age = said.at.saturating_sub(asked.at) as f64 / 1000.0;
     let ttls = task.sightings.iter().filter_map(|s| s.value(scene.c)?.get("ttl"));

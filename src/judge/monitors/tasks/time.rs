@@ -29,7 +29,7 @@ impl Monitor for Time {
     }
 
     fn said(&mut self, scene: &Scene<'_>, index: usize, said: &Said, notes: &mut Notes<'_>) {
-        if said.message.is_answer() && said.answers.is_some() {
+        if said.message.is_answer() && said.answers.is_some() && scene.header.timed() {
             ttl(scene, index, said, notes);
         }
     }
@@ -37,7 +37,9 @@ impl Monitor for Time {
     fn end(&mut self, scene: &Scene<'_>, notes: &mut Notes<'_>) {
         for task in &scene.c.tasks {
             stamps(scene, task, notes);
-            pace(scene, task, notes);
+            if scene.header.timed() {
+                pace(scene, task, notes);
+            }
         }
     }
 }

@@ -33,6 +33,11 @@ impl Monitor for Lines {
         ]
     }
 
+    fn needs(&self) -> &'static [&'static str] {
+        // whoever captured messages alone did not see how they were framed
+        &["message", "stream-opened"]
+    }
+
     fn said(&mut self, scene: &Scene<'_>, index: usize, said: &Said, notes: &mut Notes<'_>) {
         if said.part.is_some() {
             return;
@@ -75,9 +80,10 @@ impl Monitor for Lines {
         }
     }
 
-    fn end(&mut self, _: &Scene<'_>, notes: &mut Notes<'_>) {
+    fn end(&mut self, scene: &Scene<'_>, notes: &mut Notes<'_>) {
         for (last, party) in self.last.iter().zip([Party::Client, Party::Server]) {
-            if let Some(last) = last.filter(|_| !self.strayed.contains(&party)) {
+            let strayed = self.strayed.contains(&party) || scene.c.past.strayed(party);
+            if let Some(last) = last.filter(|_| !strayed) {
                 notes.held(clean(party), last);
             }
         }

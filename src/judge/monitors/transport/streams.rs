@@ -1,10 +1,10 @@
 //! Event streams: what comes on which, how they begin, and how they end.
 
 use super::web::{Web, ended_by_server, name};
-use crate::conversation::{Conversation, RoundTrip, Said, Stream};
+use crate::conversation::{Conversation, RoundTrip, Said, Sort, Stream};
 use crate::spec::Revision;
 use crate::trace::{StreamId, StreamKind, Transport};
-use crate::wire::{Kind, Party};
+use crate::wire::{Id, Kind, Party};
 use std::collections::{BTreeMap, HashMap};
 
 /// A stream on which all was answered is ended within this time, in microseconds.
@@ -41,9 +41,11 @@ struct One<'a> {
 
 /// Who gives its events ids begins a stream with one that carries nothing else.
 fn primed(web: &mut Web<'_>, one: &One<'_>) {
-    let uses_ids = web
-        .event_streams()
-        .any(|(_, s, t)| t.session == one.trip.session && s.items.iter().any(|i| i.event_id.is_some()));
+    let before = |s| web.c.past.any(Sort::Event, web.c.scope(s, Party::Server));
+    let uses_ids = one.trip.session.is_some_and(before)
+        || web
+            .event_streams()
+            .any(|(_, s, t)| t.session == one.trip.session && s.items.iter().any(|i| i.event_id.is_some()));
     // while `initialize` is not answered, no more is known of the client than the version that it asked for
     let asked = web.session(one.trip).and_then(|s| Revision::parse(s.requested.as_deref()?));
     let early = web.initializes(one.number) && asked.is_none_or(|r| r < Revision::V2025_11_25);
@@ -291,7 +293,13 @@ fn event_ids(web: &mut Web<'_>) {
             }
             None => {
                 seen.insert((session, id), said);
-                let count = counts.entry(session).or_default();
+                let (past, scope) = (&web.c.past, web.c.scope(session, Party::Server));
+                if !resumed && past.has(Sort::Event, scope, &Id::Text(id.to_owned())) {
+                    let expected = "an event id that no other event of the session has";
+                    web.broken(requirement, Party::Server, event, number, expected, format!("`{id}` again"));
+                    continue;
+                }
+                let count = counts.entry(session).or_insert_with(|| usize::from(past.any(Sort::Event, scope)));
                 *count += 1;
                 if *count > 1 {
                     web.held(requirement, Party::Server, event, number);

@@ -1,0 +1,314 @@
+//! Captures: stored records and recordings of others, judged without the peers.
+//!
+//! A file is read line by line and never held whole.
+
+use super::{Played, Results};
+use crate::judge::{Judged, Judging};
+use crate::peer::words;
+use crate::scenario::{Source, parse};
+use crate::spec::{Era, Revision};
+use crate::trace::capture::{self, Form};
+use crate::trace::record::{self, RecordError};
+use crate::trace::redact::Redactor;
+use crate::trace::{Body, Event, Header, Seat, Trace};
+use crate::wire::{Message, Party, json};
+use serde_json::Value;
+use std::collections::{BTreeMap, VecDeque};
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read as _};
+use std::path::{Path, PathBuf};
+
+/// The name of standard input.
+pub const STDIN: &str = "-";
+/// Bytes of a line at most. A record of ours stays far below.
+pub const LONGEST: u64 = 32 << 20;
+/// So many sessions one capture may tell apart.
+const SESSIONS: usize = 1000;
+/// A handshake is looked for in so many lines before anything is judged.
+const AHEAD: usize = 64;
+/// And in so many bytes.
+const AHEAD_BYTES: usize = 4 << 20;
+/// The endings of the files in a folder that are captures.
+const ENDINGS: [&str; 2] = ["ndjson", "jsonl"];
+
+/// Judges captures: files, folders of them, and `-` for standard input. `revision` is in force where a capture does not tell
+/// its own; `note` is told what does not keep a capture from being judged.
+///
+/// # Errors
+/// What cannot be read, with its file and line, and what to do.
+pub fn judge(paths: &[PathBuf], revision: Option<Revision>, note: &mut dyn FnMut(String)) -> Result<Results, String> {
+    let mut played = Vec::new();
+    for file in files(paths)? {
+        let name = file.display().to_string();
+        let mut told = |what: String| note(format!("{name}: {what}"));
+        let reader: Box<dyn BufRead> = match name.as_str() {
+            STDIN => Box::new(io::stdin().lock()),
+            _ => Box::new(BufReader::new(File::open(&file).map_err(|e| format!("cannot read {name}: {e}"))?)),
+        };
+        played.extend(one(&name, reader, revision, &mut told).map_err(|e| format!("{name}: {e}"))?);
+    }
+    Ok(results(played))
+}
+
+/// The files that are meant, each once, in the order in which they were named; those of a folder by name.
+fn files(paths: &[PathBuf]) -> Result<Vec<PathBuf>, String> {
+    let mut files: Vec<PathBuf> = Vec::new();
+    for path in paths {
+        let found = if path.is_dir() { inside(path)? } else { vec![path.clone()] };
+        for file in found {
+            if !files.contains(&file) {
+                files.push(file);
+            }
+        }
+    }
+    Ok(files)
+}
+
+fn inside(folder: &Path) -> Result<Vec<PathBuf>, String> {
+    let cannot = |e: io::Error| format!("cannot read the folder {}: {e}", folder.display());
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(cannot)? {
+        let path = entry.map_err(cannot)?.path();
+        if path.is_file() && path.extension().is_some_and(|e| ENDINGS.iter().any(|ending| e == *ending)) {
+            found.push(path);
+        }
+    }
+    found.sort();
+    if found.is_empty() {
+        let endings = ENDINGS.map(|e| format!("*.{e}")).join(" or ");
+        return Err(format!(
+            "there is no capture in the folder {}: files are looked for that are named {endings}",
+            folder.display()
+        ));
+    }
+    Ok(found)
+}
+
+/// All that was found in one run of the judge.
+fn results(played: Vec<Played>) -> Results {
+    let mut seats = played.iter().map(|p| p.trace.header.seat);
+    let first = seats.next().unwrap_or(Seat::Observer);
+    let seat = if seats.all(|s| s == first) { first } else { Seat::Observer };
+    let of = |seat: Seat, header: &Header| match seat {
+        Seat::Client => header.server.clone(),
+        Seat::Server => header.client.clone(),
+        Seat::Observer => format!("{} and {}", header.client, header.server),
+    };
+    let mut peers: Vec<String> = Vec::new();
+    for name in played.iter().map(|p| of(seat, &p.trace.header)) {
+        if !peers.contains(&name) {
+            peers.push(name);
+        }
+    }
+    let peer = match peers.as_slice() {
+        [one] => one.clone(),
+        several => format!("{} peers", several.len()),
+    };
+    let revision = played.iter().map(|p| p.trace.header.revision).max().unwrap_or(Revision::DEFAULT);
+    let (skipped, troubles, unkept) = (Vec::new(), Vec::new(), Vec::new());
+    Results { seat, peer, revision, played, skipped, troubles, unkept, interrupted: false }
+}
+
+/// Judges one file; several sessions in it are judged apart.
+fn one(
+    name: &str,
+    reader: impl BufRead,
+    revision: Option<Revision>,
+    note: &mut dyn FnMut(String),
+) -> Result<Vec<Played>, String> {
+    let mut lines = Lines::new(reader);
+    let Some((number, first)) = lines.next_line()? else {
+        return Err("there is nothing in it; a capture has one message or event a line (docs/captures.md)".into());
+    };
+    match Form::of(&first) {
+        Some(Form::Record) => record_of(name, number, &first, lines, note).map(|p| vec![p]),
+        Some(Form::Minimal) => minimal(name, number, first, lines, revision, note),
+        None => Err(format!(
+            "line {number}: this begins neither a run record ({{\"format\": 1, ..}}) nor a capture ({{\"from\": \"client\", \
+             \"message\": {{..}}}}); docs/captures.md describes both"
+        )),
+    }
+}
+
+/// A record of ours.
+fn record_of(
+    name: &str,
+    number: usize,
+    first: &str,
+    mut lines: Lines<impl BufRead>,
+    note: &mut dyn FnMut(String),
+) -> Result<Played, String> {
+    let header = record::header(first).map_err(|e| at_line(&e, number))?;
+    let mut redactor = Redactor::new();
+    let mut judging = Judging::new(header).silent();
+    let mut reader = record::Reader::default();
+    let mut last = number;
+    while let Some((number, text)) = lines.next_line()? {
+        last = number;
+        match reader.event(number, &text) {
+            Ok(event) => drop(judging.event(redactor.event(event))),
+            Err(RecordError::BrokeOff { .. }) if lines.is_over()? => {
+                note(format!("line {number}: the last line is only the beginning of an event; judged without it"));
+                return Ok(played(name, "", judging.finish()));
+            }
+            Err(e) => return Err(e.to_string()),
+        }
+    }
+    if !reader.ended() {
+        note(format!("line {}: the event that says how it ended is missing; judged as far as it goes", last + 1));
+    }
+    Ok(played(name, "", judging.finish()))
+}
+
+/// The header's errors name line 1, and there may be empty lines before it.
+fn at_line(error: &RecordError, number: usize) -> String {
+    let text = error.to_string();
+    match text.strip_prefix("line 1: ") {
+        Some(rest) => format!("line {number}: {rest}"),
+        None => text,
+    }
+}
+
+/// A recording of others.
+fn minimal(
+    name: &str,
+    number: usize,
+    first: String,
+    mut lines: Lines<impl BufRead>,
+    revision: Option<Revision>,
+    note: &mut dyn FnMut(String),
+) -> Result<Vec<Played>, String> {
+    let mut reader = capture::Reader::default();
+    let mut redactor = Redactor::new();
+    // what was read while the handshake was looked for
+    let mut ahead: VecDeque<capture::Said> = VecDeque::new();
+    let mut sessions: BTreeMap<String, Judging> = BTreeMap::new();
+    let mut order: Vec<String> = Vec::new();
+    let mut in_force: Option<Revision> = None;
+    let (mut bytes, mut next, mut over) = (0, Some((number, first)), false);
+    while !over {
+        match next.take().map_or_else(|| lines.next_line(), |line| Ok(Some(line)))? {
+            Some((number, text)) => match reader.line(number, &text) {
+                Ok(said) => {
+                    bytes += text.len();
+                    ahead.extend(said);
+                }
+                Err(e) if e.broke_off && lines.is_over()? => {
+                    note(format!("line {number}: the last line is only the beginning of a message; judged without it"));
+                    over = true;
+                }
+                Err(e) => return Err(e.to_string()),
+            },
+            None => over = true,
+        }
+        if in_force.is_none() {
+            in_force = revision.or_else(|| ahead.back().and_then(|said| negotiated(&said.event)));
+            if in_force.is_none() && !over && ahead.len() < AHEAD && bytes < AHEAD_BYTES {
+                continue;
+            }
+        }
+        let in_force = *in_force.get_or_insert_with(|| reader.revision().unwrap_or(Revision::DEFAULT));
+        for said in ahead.drain(..) {
+            if !sessions.contains_key(&said.session) {
+                if sessions.len() >= SESSIONS {
+                    return Err(format!(
+                        "line {}: more than {SESSIONS} sessions in one capture; split it",
+                        said.event.seq
+                    ));
+                }
+                order.push(said.session.clone());
+                sessions.insert(said.session.clone(), Judging::new(reader.header(in_force)).silent());
+            }
+            if let Some(judging) = sessions.get_mut(&said.session) {
+                drop(judging.event(redactor.event(said.event)));
+            }
+        }
+    }
+    if order.is_empty() {
+        return Err("there is no message in it; a capture has one message a line (docs/captures.md)".into());
+    }
+    if in_force.is_some_and(|r| r.era() == Era::Modern) {
+        note("revision 2026-07-28 is not judged by rules yet: nothing will be proven".into());
+    }
+    Ok(order.iter().filter_map(|session| Some(played(name, session, sessions.remove(session)?.finish()))).collect())
+}
+
+/// The revision that a handshake agreed on, if that is its answer.
+fn negotiated(event: &Event) -> Option<Revision> {
+    let Body::Message { from: Party::Server, text, .. } = &event.body else { return None };
+    let message = Message::read(text.bytes().into(), &json::Limits::default());
+    let version = message.result().get("protocolVersion").and_then(Value::as_str)?;
+    Revision::parse(version)
+}
+
+/// One capture as it stands in a report.
+fn played(name: &str, session: &str, judged: Judged) -> Played {
+    let Judged { judgement, trace } = judged;
+    let which = if session.is_empty() { name.to_owned() } else { format!("{name}#{session}") };
+    let (scenario, title) = match &trace.header.scenario {
+        Some(script) => (script.id.clone(), title(&trace).unwrap_or_default()),
+        None => (which, format!("{} and {}", trace.header.client, trace.header.server)),
+    };
+    Played { scenario, title, judgement, again: format!("judge {}", words::join(&[name])), trace }
+}
+
+/// The title of the scenario that was played.
+fn title(trace: &Trace) -> Option<String> {
+    let script = trace.header.scenario.as_ref()?;
+    let all = parse::file(Source::new(script.file.clone(), script.text.clone())).ok()?;
+    all.into_iter().find(|s| s.id == script.id).map(|s| s.title)
+}
+
+/// The lines of a file that are not empty, without their ends and without a byte order mark before the first.
+struct Lines<R> {
+    reader: R,
+    buffer: Vec<u8>,
+    number: usize,
+}
+
+impl<R: BufRead> Lines<R> {
+    fn new(reader: R) -> Lines<R> {
+        Lines { reader, buffer: Vec::new(), number: 0 }
+    }
+
+    /// The next line with its number, from 1.
+    fn next_line(&mut self) -> Result<Option<(usize, String)>, String> {
+        loop {
+            self.buffer.clear();
+            let read = self.reader.by_ref().take(LONGEST + 1).read_until(b'\n', &mut self.buffer);
+            let read = read.map_err(|e| format!("line {}: cannot read on: {e}", self.number + 1))?;
+            if read == 0 {
+                return Ok(None);
+            }
+            self.number += 1;
+            if self.buffer.len() as u64 > LONGEST {
+                return Err(format!(
+                    "line {}: longer than {} MiB; leave the message out, or write its beginning alone as `text`",
+                    self.number,
+                    LONGEST >> 20
+                ));
+            }
+            let mut line = self.buffer.as_slice();
+            if self.number == 1 {
+                line = line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line);
+            }
+            let Ok(text) = std::str::from_utf8(line.trim_ascii()) else {
+                return Err(format!(
+                    "line {}: this is no text in UTF-8; a capture has JSON on every line (docs/captures.md)",
+                    self.number
+                ));
+            };
+            if !text.is_empty() {
+                return Ok(Some((self.number, text.to_owned())));
+            }
+        }
+    }
+
+    /// Is there nothing more?
+    fn is_over(&mut self) -> Result<bool, String> {
+        self.reader
+            .fill_buf()
+            .map(<[u8]>::is_empty)
+            .map_err(|e| format!("line {}: cannot read on: {e}", self.number + 1))
+    }
+}
