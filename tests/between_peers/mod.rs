@@ -26,16 +26,20 @@ const FAULTS: [&str; 5] = [
     "a-result-that-does-not-name-its-task",
 ];
 
+/// What alters every message and is right all the same.
+const CONTROL: &str = "members-in-another-order";
+
 pub(crate) fn trials() -> Vec<Trial> {
     let named = |name: &str| peers().iter().find(|p| p.name == name).unwrap_or_else(|| panic!("no peer {name}"));
     let needed = [named(RECORDED), named(PLAYED)];
     let trial = |what: &str, test: Box<dyn FnOnce() -> Result<(), Failed> + Send>| {
-        installed::trial(format!("a session of the {RECORDED} pair, played against {PLAYED}{what}"), &needed, test)
+        installed::trial(format!("a session with {RECORDED}, played against {PLAYED}{what}"), &needed, test)
     };
     let mut trials = vec![trial("", Box::new(move || passes(needed)))];
     for fault in FAULTS {
         trials.push(trial(&format!(" behind {fault}"), Box::new(move || fails(needed, fault))));
     }
+    trials.push(trial(&format!(" behind {CONTROL}"), Box::new(move || passes_behind(needed))));
     trials
 }
 
@@ -92,24 +96,36 @@ fn passes(needed: [&'static Peer; 2]) -> Result<(), Failed> {
 }
 
 fn fails(needed: [&'static Peer; 2], fault: &str) -> Result<(), Failed> {
-    let scenarios = drafted(needed)?;
-    let server = needed[1].server.stdio.as_ref().ok_or("it speaks no stdio")?;
-    let line: Vec<String> = server.words.iter().map(|word| whole(&server.dir, word)).collect();
-    let behind = [vec![PROGRAM.to_owned(), "serve".into(), "--fault".into(), fault.into(), "--".into()], line].concat();
-    let words: Vec<&str> = behind.iter().map(String::as_str).collect();
-    let report = tempfile::NamedTempFile::new().map_err(|e| e.to_string())?;
-    let (scenarios, file) = (scenarios.display().to_string(), report.path().display().to_string());
-    let (code, text) =
-        said(&["server", "--stdio", &words::join(&words), "--scenarios", &scenarios, "--report", &file])?;
-    let report: Value = serde_json::from_str(&std::fs::read_to_string(&file).map_err(|e| e.to_string())?)
-        .map_err(|e| format!("{e}\n{text}"))?;
+    let (code, text, findings) = behind(needed, fault)?;
     let breaks = library::named(fault)?.breaks.clone().ok_or("it is harmless")?;
-    let findings = report["plays"][0]["findings"].as_array().ok_or_else(|| format!("nothing was played:\n{text}"))?;
     let meant = findings.iter().any(|f| f["requirement"] == breaks.as_str() && f["blame"] == "server");
     if code == Some(1) && meant {
         return Ok(());
     }
     Err(format!("exit 1 and a finding of {breaks} were expected; it ended with {code:?}:\n{text}").into())
+}
+
+/// It is not the front that fails a server.
+fn passes_behind(needed: [&'static Peer; 2]) -> Result<(), Failed> {
+    let (code, text, findings) = behind(needed, CONTROL)?;
+    let well = code == Some(0) && findings.is_empty();
+    if well { Ok(()) } else { Err(format!("it ended with {code:?}:\n{text}").into()) }
+}
+
+/// The draft against the server with something in front of it: the exit code, all that is said, and the findings.
+fn behind(needed: [&Peer; 2], fault: &str) -> Result<(Option<i32>, String, Vec<Value>), String> {
+    let scenarios = drafted(needed)?;
+    let server = needed[1].server.stdio.as_ref().ok_or("it speaks no stdio")?;
+    let line: Vec<String> = server.words.iter().map(|word| whole(&server.dir, word)).collect();
+    let front = [vec![PROGRAM.to_owned(), "serve".into(), "--fault".into(), fault.into(), "--".into()], line].concat();
+    let report = tempfile::NamedTempFile::new().map_err(|e| e.to_string())?;
+    let (scenarios, file) = (scenarios.display().to_string(), report.path().display().to_string());
+    let (code, text) =
+        said(&["server", "--stdio", &words::join(&front), "--scenarios", &scenarios, "--report", &file])?;
+    let report = std::fs::read_to_string(&file).map_err(|e| e.to_string())?;
+    let report: Value = serde_json::from_str(&report).map_err(|e| format!("{e}\n{text}"))?;
+    let findings = report["plays"][0]["findings"].as_array().ok_or_else(|| format!("nothing was played:\n{text}"))?;
+    Ok((code, text, findings.clone()))
 }
 
 /// A word of a command, by its whole path if it is a file there.

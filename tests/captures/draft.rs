@@ -63,7 +63,7 @@ fn it_goes_into_a_file_and_replaces_none_unasked() {
 
 #[test]
 fn where_there_is_nothing_to_draft_it_is_said_why() {
-    drafted(&Capture::of(""), &[]).refused("the record is empty");
+    drafted(&Capture::of(""), &[]).refused("there is nothing in it; a capture has one message or event a line");
     let alone = stdio(&handshake());
     let header = alone.lines().next().unwrap();
     drafted(&Capture::of(header), &[]).refused("nothing was said in the capture, so there is nothing to draft");
@@ -73,7 +73,7 @@ fn where_there_is_nothing_to_draft_it_is_said_why() {
     let modern = stdio(&call(&json!({}), "x")[3..]).replacen("2025-11-25", "2026-07-28", 1);
     drafted(&Capture::of(modern), &[]).refused("the session speaks 2026-07-28; only sessions of revisions up to");
     let missing = came("draft", &["--from", "/no/such/capture.ndjson"]);
-    missing.refused("cannot read the capture");
+    missing.refused("cannot read /no/such/capture.ndjson: ");
     came("draft", &[]).refused("--from <CAPTURE>");
 }
 
@@ -88,7 +88,7 @@ fn a_part_of_a_session_is_drafted_as_such() {
     let cut = Capture::of(&whole[..whole.trim_end().len() - 3]);
     let came = drafted(&cut, &[]);
     says(&came, &["# the capture breaks off: what would have come is not known", "- call tool: call"]);
-    assert!(came.err.contains("breaks off at line 9"), "{came:?}");
+    assert!(came.err.contains("line 9: the last line is only the beginning of an event; read without it"), "{came:?}");
     let open = stdio(&call(&json!({}), "x")[..4]);
     let came = drafted(&Capture::of(open), &[]);
     assert!(came.well().out.contains("# event 5 was never answered"), "{came:?}");
@@ -100,14 +100,32 @@ fn of_two_sessions_one_is_drafted() {
     let capture = Capture::of(record::write(&trace));
     let of = |session: &str| drafted(&capture, &["--session", session]);
     let (first, second) = (of("1"), of("2"));
-    says(&first, &["# session 1 of 2: 9 of 18 messages"]);
-    says(&second, &["# session 2 of 2: 9 of 18 messages"]);
+    says(&first, &["# session 1 of 2: 9 messages"]);
+    says(&second, &["# session 2 of 2: 9 messages"]);
     let most = drafted(&capture, &[]);
-    says(&most, &["# session 1 of 2, in which most was said: 9 of 18 messages"]);
+    says(&most, &["# session 1 of 2, in which most was said: 9 messages"]);
     assert!(most.err.contains("note: session 1 of 2, in which most was said"), "{most:?}");
     for none in ["0", "3"] {
-        of(none).refused(&format!("the capture has 2 sessions, and session {none} is none of them"));
+        of(none).refused(&format!("has 2 sessions, and session {none} is none of them"));
     }
+}
+
+/// A capture that others made: one message a line, and no end.
+#[test]
+fn of_a_capture_of_others_a_session_is_drafted() {
+    let mut lines = String::new();
+    for (from, message) in call(&json!({ "files": 42 }), "Deleted 42 files") {
+        lines.push_str(&format!("{}\n", json!({ "from": from, "message": message, "session": "long" })));
+    }
+    for (from, message) in handshake() {
+        lines.push_str(&format!("{}\n", json!({ "from": from, "message": message, "session": "short" })));
+    }
+    let capture = Capture::of(&lines);
+    let came = drafted(&capture, &[]);
+    says(&came, &["# session 1 of 2, in which most was said: 5 messages", "- call tool: call"]);
+    assert!(!came.out.contains("breaks off"), "{}", came.out);
+    drafted(&capture, &["--session", "2"]).refused("nothing was said after the handshake");
+    drafted(&capture, &["--session", "3"]).refused("has 2 sessions, and session 3 is none of them");
 }
 
 /// What the judge found wrong is not asked for again.

@@ -117,11 +117,39 @@ fn two_sessions_are_told_apart_or_drawn_alone() {
     }
 }
 
+/// A capture that others made: one message a line, with the names of two sessions.
+#[test]
+fn the_sessions_of_a_capture_of_others_are_drawn_one_by_one() {
+    let mut lines =
+        String::from("{\"capture\": 1, \"transport\": \"stdio\", \"client\": \"one\", \"server\": \"other\"}\n");
+    for (from, message) in handshake() {
+        for session in ["a", "b"] {
+            lines.push_str(&format!("{}\n", json!({ "from": from, "message": message, "session": session })));
+        }
+    }
+    let ping = json!({ "from": "client", "message": { "jsonrpc": "2.0", "id": 1, "method": "ping" }, "session": "b" });
+    let capture = Capture::of(format!("{lines}{ping}\n"));
+    let both = draw(&capture, &[]);
+    let both = &both.well().out;
+    assert!(both.starts_with("session 1 of 2: a\n") && both.contains("\n\nsession 2 of 2: b\n"), "{both}");
+    assert!(both.matches("handshake").count() == 2 && both.matches("ping #1").count() == 1, "{both}");
+    let second = draw(&capture, &["--session", "2"]);
+    assert!(both.ends_with(&second.well().out) && !second.out.contains("(1)"), "{second:?}");
+    assert!(!draw(&capture, &["--session", "1"]).well().out.contains("ping"));
+    draw(&capture, &["--session", "3"]).refused("has 2 sessions, and session 3 is none of them");
+    draw(&capture, &["--as", "svg"]).refused("has 2 sessions, each of its own; --session N draws one of them");
+    assert!(draw(&capture, &["--as", "svg", "--session", "2"]).well().out.contains("ping #1"));
+    // the same from standard input
+    let mut command = assert_cmd::Command::cargo_bin("mcp-interop").unwrap();
+    let output = command.args(["draw", "-", "--session", "2"]).pipe_stdin(&capture.path).unwrap().output().unwrap();
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), second.out);
+}
+
 #[test]
 fn what_is_not_as_it_should_be_has_a_clear_outcome() {
     let whole = stdio(&handshake());
     // nothing at all
-    draw(&Capture::of(""), &[]).refused("the record is empty");
+    draw(&Capture::of(""), &[]).refused("there is nothing in it; a capture has one message or event a line");
     // a header and nothing more
     let header = format!("{}\n", whole.lines().next().unwrap());
     let nothing = draw(&Capture::of(&header), &[]);
@@ -130,7 +158,7 @@ fn what_is_not_as_it_should_be_has_a_clear_outcome() {
     // cut in the middle of the last line, and before the end
     for cut in [&whole[..whole.trim_end().len() - 5], whole.trim_end().rsplit_once('\n').unwrap().0] {
         let drawn = draw(&Capture::of(cut), &[]);
-        assert!(drawn.well().err.contains("breaks off at line 7: "), "{drawn:?}");
+        assert!(drawn.well().err.contains("line 7: "), "{drawn:?}");
         assert!(drawn.out.contains("handshake"), "{drawn:?}");
     }
     // garbage: the line is named, also of bytes that are no text
@@ -139,7 +167,7 @@ fn what_is_not_as_it_should_be_has_a_clear_outcome() {
     draw(&Capture::of(lines.join("\n")), &[]).refused("line 4: this is no event of a run record");
     let mut bytes = header.clone().into_bytes();
     bytes.extend(b"\xff\xfe\n");
-    draw(&Capture::of(bytes), &[]).refused("line 2: this is not UTF-8");
+    draw(&Capture::of(bytes), &[]).refused("line 2: this is no text in UTF-8");
     // of another time
     draw(&Capture::of(whole.replacen("\"format\":1", "\"format\":99", 1)), &[]).refused("the record has format 99");
     // out of order
@@ -151,8 +179,8 @@ fn what_is_not_as_it_should_be_has_a_clear_outcome() {
     assert_eq!(drawn.well().out, draw(&Capture::of(&whole), &[]).out);
     // no file, and no file at all
     let folder = tempfile::tempdir().unwrap();
-    came("draw", &[folder.path().join("none.ndjson").to_str().unwrap()]).refused("cannot read the capture");
-    came("draw", &[folder.path().to_str().unwrap()]).refused("cannot read the capture");
+    came("draw", &[folder.path().join("none.ndjson").to_str().unwrap()]).refused("cannot read ");
+    came("draw", &[folder.path().to_str().unwrap()]).refused("cannot read ");
 }
 
 #[test]
@@ -185,6 +213,6 @@ fn a_huge_capture_is_drawn_as_far_as_it_is_read() {
     }
     file.flush().unwrap();
     let drawn = came("draw", &[file.path().to_str().unwrap()]);
-    assert!(drawn.well().err.contains("is longer than is read"), "{}", drawn.err);
+    assert!(drawn.well().err.contains("longer than is read: the first "), "{}", drawn.err);
     assert!(drawn.out.len() < 20_000 && drawn.out.contains("notifications/x60"), "{}", drawn.out);
 }

@@ -82,7 +82,7 @@ fn stdio(messages: &[(&str, Value)]) -> String {
     let header = json!({
         "format": 1, "harness": "0.1.0", "digests": {}, "seat": "observer", "revision": "2025-11-25",
         "transport": "stdio", "client": "one", "server": "other", "choices": [], "fresh": {}, "bound": {},
-        "limits": {}, "captured": ["message"],
+        "limits": {}, "captured": ["stream-opened", "stream-closed", "message"],
     });
     let mut bodies = vec![
         json!({ "event": "stream-opened", "stream": 0, "writer": "client", "kind": "stdin" }),
