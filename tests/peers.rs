@@ -10,15 +10,17 @@ mod installed;
 use assert_cmd::Command;
 use installed::{peers, set_up};
 use libtest_mimic::{Arguments, Failed, Trial};
-use mcp_interop::peer::Peer;
+use mcp_interop::judge::finding::{Finding, Verdict};
 use mcp_interop::peer::baseline::{load_adjudications, load_baseline};
+use mcp_interop::peer::{Peer, ServerSpec};
 use mcp_interop::report::{self, Style};
 use mcp_interop::run::baseline::{self, Applied, Coverage};
 use mcp_interop::run::client;
 use mcp_interop::run::drivers::Drivers;
 use mcp_interop::run::foreign::Foreign;
 use mcp_interop::run::server::{self, Options};
-use mcp_interop::run::{Results, Summary, surroundings};
+use mcp_interop::run::{Played, Results, Summary, surroundings};
+use mcp_interop::scenario::Scenario;
 use mcp_interop::scenario::exchange::Patience;
 use mcp_interop::scenario::files;
 use mcp_interop::spec::Revision;
@@ -26,6 +28,19 @@ use mcp_interop::trace::Transport;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, OnceLock};
 use tokio::sync::watch;
+
+/// What must be done with the wish for a task where none was declared.
+const IGNORES_THE_WISH: &str = "tasks.support.undeclared-ignores-augmentation";
+
+/// What the servers answer when they are started without tasks and a call wishes to be one: the error, of one that does not ignore
+/// the wish as it must.
+const WITHOUT_TASKS: [(&str, Option<i64>); 3] = [
+    // "Server does not support task creation": the SDK looks at what it declares before it looks at the tool
+    ("typescript-v1", Some(-32603)),
+    ("python-v1", None),
+    // "Tool does not support task-based invocation": the SDK looks at the tool alone
+    ("rust-v2", Some(-32602)),
+];
 
 fn main() {
     let arguments = Arguments::from_args();
@@ -39,6 +54,9 @@ fn main() {
                 add(format!("{}{} {transport}", peer.name, side.said()), Box::new(move || on(peer, side, transport)));
             }
             add(format!("{}{} entries", peer.name, side.said()), Box::new(move || entries(peer, side)));
+        }
+        if let Some((_, error)) = WITHOUT_TASKS.iter().find(|(name, _)| *name == peer.name) {
+            add(format!("{} without tasks", peer.name), Box::new(move || without_tasks(peer, *error)));
         }
     }
     trials.push(Trial::test("a peer that is not installed is said to be so", not_installed));
@@ -105,12 +123,41 @@ fn play(peer: &Peer, transport: Transport) -> Results {
         claimed_tools: peer.claims.tools.clone(),
         ..Options::new(&peer.name, Revision::DEFAULT)
     };
-    let servers = Foreign::new(peer.server.clone());
-    let scenarios = files::embedded().scenarios;
+    play_with(&options, peer.server.clone(), &files::embedded().scenarios)
+}
+
+fn play_with(options: &Options, server: ServerSpec, scenarios: &[Scenario]) -> Results {
+    let servers = Foreign::new(server);
     let (_hold, interrupted) = watch::channel(false);
     let mut random = surroundings::random();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(server::server(&servers, &scenarios, &options, &mut surroundings::real, &mut random, interrupted))
+    runtime.block_on(server::server(&servers, scenarios, options, &mut surroundings::real, &mut random, interrupted))
+}
+
+/// A server that was told to do without tasks, over all its transports: it is judged as one that has none.
+fn without_tasks(peer: &'static Peer, error: Option<i64>) -> Result<(), Failed> {
+    set_up(peer)?;
+    let mut server = peer.server.clone();
+    for command in [&mut server.stdio, &mut server.http].into_iter().flatten() {
+        let place = command.words.iter().position(|word| word == "--http").unwrap_or(command.words.len());
+        command.words.insert(place, "--no-tasks".to_owned());
+    }
+    let transports = server.transports();
+    let options = Options { transports: transports.clone(), ..Options::new(&peer.name, Revision::DEFAULT) };
+    let mut scenarios = files::embedded().scenarios;
+    scenarios.retain(|scenario| scenario.id == "tasks/undeclared");
+    let results = play_with(&options, server, &scenarios);
+    let proven = |played: &Played| {
+        let checks = &played.judgement.checks;
+        let broken = |f: &Finding| f.requirement.as_deref() == Some(IGNORES_THE_WISH);
+        match error {
+            None => checks.iter().any(|c| c.requirement == IGNORES_THE_WISH && c.verdict == Verdict::Pass),
+            Some(code) => played.judgement.findings.iter().any(|f| broken(f) && f.found.contains(&code.to_string())),
+        }
+    };
+    let well = results.played.len() == transports.len() && results.played.iter().all(proven);
+    let expected = error.map_or("it to be ignored".to_owned(), |code| format!("the error {code}"));
+    expect(well, &expected, &told(&results))
 }
 
 fn play_client(peer: &Peer, transport: Transport) -> Result<Results, String> {

@@ -1,10 +1,11 @@
 //! `client`: plays the server against a client, and judges the client.
 
 use super::explain::TransportName;
-use super::output::{self, Expectations, Output};
+use super::output::{self, Output};
 use super::screen;
 use super::selection::{Selection, playable, revision};
 use super::stage::Stage;
+use crate::peer::baseline::Knowledge;
 use crate::peer::config::EMBEDDED;
 use crate::peer::process::Command;
 use crate::peer::words;
@@ -21,9 +22,6 @@ use crate::spec::Revision;
 use crate::trace::Transport;
 use clap::Args;
 use std::path::{Path, PathBuf};
-
-/// A peer could not be started.
-const UNREACHED: u8 = 4;
 
 /// More processes at once than this help nobody.
 const MOST_JOBS: i64 = 256;
@@ -67,7 +65,7 @@ pub(super) struct Arguments {
 struct Target {
     /// How it is started.
     way: Way,
-    expectations: Option<Expectations>,
+    expectations: Option<Knowledge>,
     options: Options,
 }
 
@@ -95,7 +93,7 @@ pub(super) fn run(arguments: Arguments) -> Result<u8, String> {
         && let Some(why) = super::peers::unready(arguments.config.as_deref(), peer)?
     {
         screen::note(&format!("error: {peer} was not run: {why}"));
-        return Ok(UNREACHED);
+        return Ok(super::UNREACHED);
     }
     let part = arguments.selection.part() || arguments.transport.is_some() || arguments.dialect.is_some();
     // over memory no real time need pass
@@ -139,7 +137,7 @@ fn target(arguments: &Arguments, scenarios: &Vec<Scenario>) -> Result<Target, St
             return Err(format!("harness.toml says of no client of {name}; add `client = {{ driver = \"..\" }}`"));
         };
         let all = (!arguments.selection.part()).then_some(scenarios);
-        expectations = Expectations::read(spec.baseline.as_deref(), spec.adjudications.as_deref(), all)?;
+        expectations = output::expectations(spec.baseline.as_deref(), spec.adjudications.as_deref(), all)?;
         options.name = name.to_owned();
         chosen.splice(0..0, ["--peer".to_owned(), name.to_owned()]);
         way = match (&spec.driver, &spec.environment) {

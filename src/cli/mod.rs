@@ -12,6 +12,8 @@ mod judge;
 mod lint;
 mod list;
 mod output;
+mod pair;
+mod parties;
 mod peers;
 mod screen;
 mod selection;
@@ -25,6 +27,9 @@ use std::process::ExitCode;
 
 /// Wrong usage or files.
 const USAGE: u8 = 2;
+
+/// A peer could not be started.
+const UNREACHED: u8 = 4;
 
 /// Do two programs that speak the Model Context Protocol understand each other?
 #[derive(Debug, Parser)]
@@ -40,6 +45,8 @@ enum Command {
     Server(Box<server::Arguments>),
     /// Play the server against a client, and judge the client; without a client, against the embedded one
     Client(Box<client::Arguments>),
+    /// Stand between a client and a server, and say which of them is wrong; what is not named is the embedded one
+    Pair(Box<pair::Arguments>),
     /// Judge captures without the peers: stored records, or what others recorded
     Judge(judge::Arguments),
     /// List the scenarios, with the seats and revisions they hold for
@@ -87,6 +94,7 @@ pub fn main() -> ExitCode {
         Command::Drive(arguments) => drive::run(&arguments),
         Command::Driver(arguments) => driver::run(&arguments),
         Command::Attach(arguments) => attach::run(&arguments),
+        Command::Pair(arguments) => pair::run(*arguments),
         Command::Judge(arguments) => judge::run(arguments),
         Command::List(arguments) => list::run(&arguments),
         Command::Lint(arguments) => lint::run(&arguments),

@@ -2,7 +2,7 @@
 
 use super::screen;
 use crate::judge::Verdict;
-use crate::peer::baseline::{Adjudicated, Known, load_adjudications, load_baseline};
+use crate::peer::baseline::Knowledge;
 use crate::report::{self, Style};
 use crate::run::baseline::{self, Applied, Coverage};
 use crate::run::repeat::{self, Tally};
@@ -45,7 +45,7 @@ const MOST_RUNS: i64 = 1_000_000;
 /// Runs once, or as often as was asked for, and concludes; see [`conclude`] for what is asked and given.
 pub(super) fn run(
     mut play: impl FnMut() -> Results,
-    expectations: Option<&Expectations>,
+    expectations: Option<&Knowledge>,
     output: &Output,
     part: bool,
 ) -> Result<u8, String> {
@@ -59,7 +59,7 @@ pub(super) fn run(
 fn again_and_again(
     mut play: impl FnMut() -> Results,
     runs: u32,
-    expectations: Option<&Expectations>,
+    expectations: Option<&Knowledge>,
     output: &Output,
     part: bool,
 ) -> Result<u8, String> {
@@ -74,7 +74,7 @@ fn again_and_again(
             (0, _) => show(&results, &summary, expectations, output, part)?,
             (_, None) => report::exit_code(&results, &summary, output.strict),
             (_, Some(expectations)) => {
-                let applied = expectations.apply(&results, part);
+                let applied = apply(expectations, &results, part);
                 let code = report::exit_code(&results, &summary, output.strict);
                 expected(&results, code, &applied, output.strict)
             }
@@ -107,7 +107,7 @@ fn style(output: &Output) -> Style {
 /// was to be played.
 pub(super) fn conclude(
     results: &Results,
-    expectations: Option<&Expectations>,
+    expectations: Option<&Knowledge>,
     output: &Output,
     part: bool,
 ) -> Result<u8, String> {
@@ -128,7 +128,7 @@ pub(super) fn conclude(
 fn show(
     results: &Results,
     summary: &Summary,
-    expectations: Option<&Expectations>,
+    expectations: Option<&Knowledge>,
     output: &Output,
     part: bool,
 ) -> Result<u8, String> {
@@ -136,7 +136,7 @@ fn show(
     screen::show(&report::terminal(results, summary, output.strict, &style))?;
     let before = report::exit_code(results, summary, output.strict);
     let Some(expectations) = expectations else { return Ok(before) };
-    let applied = expectations.apply(results, part);
+    let applied = apply(expectations, results, part);
     screen::show(&report::known(results, &applied, &style))?;
     let code = expected(results, before, &applied, output.strict);
     // the report above knows of no baseline
@@ -151,35 +151,20 @@ fn show(
     Ok(code)
 }
 
-/// What is known of the peer.
-#[derive(Debug)]
-pub(super) struct Expectations {
-    known: Vec<Known>,
-    adjudicated: Vec<Adjudicated>,
+/// What the files of a peer say is known of it; `None` where it names none. `all`: the scenarios there are, unless some were
+/// selected, which does not make the other ids unknown.
+pub(super) fn expectations(
+    baseline: Option<&Path>,
+    adjudications: Option<&Path>,
+    all: Option<&Vec<Scenario>>,
+) -> Result<Option<Knowledge>, String> {
+    let ids: Vec<&str> = all.into_iter().flatten().map(|s| s.id.as_str()).collect();
+    Knowledge::load(baseline, adjudications, &ids).map_err(|e| e.to_string())
 }
 
-impl Expectations {
-    /// Reads the files that are named; `None` where none is. `all`: the scenarios there are, unless some were selected, which
-    /// does not make the other ids unknown.
-    pub(super) fn read(
-        baseline: Option<&Path>,
-        adjudications: Option<&Path>,
-        all: Option<&Vec<Scenario>>,
-    ) -> Result<Option<Expectations>, String> {
-        if baseline.is_none() && adjudications.is_none() {
-            return Ok(None);
-        }
-        let ids: Vec<&str> = all.into_iter().flatten().map(|s| s.id.as_str()).collect();
-        let read = |e: crate::peer::FileError| e.to_string();
-        let known = baseline.map(|p| load_baseline(p, &ids)).transpose().map_err(read)?;
-        let adjudicated = adjudications.map(|p| load_adjudications(p, &ids)).transpose().map_err(read)?;
-        Ok(Some(Expectations { known: known.unwrap_or_default(), adjudicated: adjudicated.unwrap_or_default() }))
-    }
-
-    fn apply(&self, results: &Results, part: bool) -> Applied {
-        let coverage = if part { Coverage::Part } else { Coverage::All };
-        baseline::apply(results, &self.known, &self.adjudicated, coverage)
-    }
+fn apply(knowledge: &Knowledge, results: &Results, part: bool) -> Applied {
+    let coverage = if part { Coverage::Part } else { Coverage::All };
+    baseline::apply(results, &knowledge.known, &knowledge.adjudicated, coverage)
 }
 
 /// Was everything played, and to its end?

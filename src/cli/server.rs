@@ -1,7 +1,7 @@
 //! `server`: plays the client against a server, and judges the server.
 
 use super::explain::TransportName;
-use super::output::{self, Expectations, Output};
+use super::output::{self, Output};
 use super::screen;
 use super::selection::{Selection, playable, revision};
 use super::stage::Stage;
@@ -18,9 +18,6 @@ use crate::spec::Revision;
 use crate::transport::http_client::Endpoint;
 use clap::Args;
 use std::path::PathBuf;
-
-/// A peer could not be started.
-const UNREACHED: u8 = 4;
 
 /// More processes at once than this help nobody.
 const MOST_JOBS: i64 = 256;
@@ -78,7 +75,7 @@ pub(super) fn run(arguments: Arguments) -> Result<u8, String> {
         && let Some(why) = super::peers::unready(arguments.config.as_deref(), peer)?
     {
         screen::note(&format!("error: {peer} was not run: {why}"));
-        return Ok(UNREACHED);
+        return Ok(super::UNREACHED);
     }
     let peer = arguments.peer.as_deref().filter(|name| *name != EMBEDDED);
     let whole = !arguments.selection.part();
@@ -86,7 +83,7 @@ pub(super) fn run(arguments: Arguments) -> Result<u8, String> {
         Some(name) => {
             let config = super::peers::config(arguments.config.as_deref())?;
             let peer = config.peer(name).map_err(|e| e.to_string())?;
-            Expectations::read(peer.baseline.as_deref(), peer.adjudications.as_deref(), whole.then_some(&scenarios))?
+            output::expectations(peer.baseline.as_deref(), peer.adjudications.as_deref(), whole.then_some(&scenarios))?
         }
         None => None,
     };

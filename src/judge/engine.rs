@@ -336,6 +336,16 @@ impl Desk<'_> {
                 if self.interrupted() {
                     return Outcome::NotExercised { reason: "the run was interrupted before it".into() };
                 }
+                // a client cannot go on with a server that is not there any more
+                if (*party, gone) == (Party::Client, Some(Party::Server))
+                    && let Some(mut finding) = self.left_early()
+                {
+                    finding.found = found;
+                    finding.step = Some(step.clone());
+                    finding.span = Some(span.start..span.end);
+                    finding.event = finding.event.or(*event);
+                    return missed(findings, finding);
+                }
                 // who went ahead of the course can be why the other stopped: one cause, one finding
                 let ahead = findings.iter().position(|f| {
                     f.verdict == Verdict::Fail

@@ -201,6 +201,35 @@ pub struct Adjudicated {
     pub note: Option<String>,
 }
 
+/// All that is known of a peer.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Knowledge {
+    /// Its baseline.
+    pub known: Vec<Known>,
+    /// Its adjudications.
+    pub adjudicated: Vec<Adjudicated>,
+}
+
+impl Knowledge {
+    /// Reads the files that there are; `None` where there is none. `scenarios` as in [`load_baseline`].
+    ///
+    /// # Errors
+    /// As [`load_baseline`].
+    pub fn load(
+        baseline: Option<&Path>,
+        adjudications: Option<&Path>,
+        scenarios: &[&str],
+    ) -> Result<Option<Knowledge>, FileError> {
+        if baseline.is_none() && adjudications.is_none() {
+            return Ok(None);
+        }
+        let known = baseline.map(|path| load_baseline(path, scenarios)).transpose()?.unwrap_or_default();
+        let adjudicated =
+            adjudications.map(|path| load_adjudications(path, scenarios)).transpose()?.unwrap_or_default();
+        Ok(Some(Knowledge { known, adjudicated }))
+    }
+}
+
 /// Reads a baseline. `scenarios` are the ids that there are, to tell slips from names; none: not checked.
 ///
 /// # Errors

@@ -11,7 +11,7 @@ use crate::wire::Party;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, TcpListener, UdpSocket};
 use std::path::PathBuf;
 use std::time::Duration;
-use tokio::process::ChildStdin;
+use tokio::process::{ChildStdin, ChildStdout};
 
 /// The session of a link that has only one.
 const SESSION: SessionKey = SessionKey(0);
@@ -191,13 +191,21 @@ pub async fn start(
 /// # Errors
 /// When it cannot be started.
 pub fn stdio(spec: &ServerSpec, numbers: &Numbers, bounds: Bounds) -> Result<(Link, Process), StartError> {
-    let command = spec.stdio.as_ref().ok_or(StartError::NotOffered { transport: Transport::Stdio })?;
-    let (process, pipes) = Process::start(command, Party::Server)?;
+    let (process, pipes) = pipes(spec)?;
     let link = Link::Stdio(StdioLink::new(Party::Client, SESSION, pipes, numbers, bounds));
     if let Some(feed) = link.feed() {
         process.tell(feed);
     }
     Ok((link, process))
+}
+
+/// Starts a server that speaks over its standard input and output, and gives these: what it writes, and what it reads.
+///
+/// # Errors
+/// When it cannot be started.
+pub fn pipes(spec: &ServerSpec) -> Result<(Process, (ChildStdout, ChildStdin)), StartError> {
+    let command = spec.stdio.as_ref().ok_or(StartError::NotOffered { transport: Transport::Stdio })?;
+    Process::start(command, Party::Server)
 }
 
 impl Started {
@@ -297,6 +305,12 @@ impl ServerProcess {
     #[must_use]
     pub fn url(&self) -> &str {
         &self.url
+    }
+
+    /// The same, to connect to.
+    #[must_use]
+    pub fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
     }
 
     /// The program, if we started it.

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// How long a play may take, whatever progress it makes.
-const CAP: Duration = Duration::from_secs(60);
+pub(super) const CAP: Duration = Duration::from_secs(60);
 
 /// How many events a play may record.
 const MOST_EVENTS: usize = 10_000;

@@ -5,7 +5,7 @@ use super::{Played, Results};
 use crate::judge::finding::{Blame, Verdict};
 use crate::peer::baseline::{Adjudicated, Broken, FindingKey, Known, Scope};
 use crate::spec::catalogue::Catalogue;
-use crate::trace::Transport;
+use crate::trace::{Seat, Transport};
 use crate::wire::Party;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -125,7 +125,8 @@ pub fn apply(results: &Results, known: &[Known], adjudicated: &[Adjudicated], co
 
 /// Does the entry no longer hold? `on`: where it was matched.
 fn stale(scope: &Scope, on: &[Transport], results: &Results, coverage: Coverage) -> Option<Stale> {
-    if scope.sometimes || !applies(scope, results) {
+    // what a partner gives no occasion to is not mended
+    if scope.sometimes || results.seat == Seat::Observer || !applies(scope, results) {
         return None;
     }
     let missing: Vec<Transport> = if scope.transports.is_empty() {
@@ -198,8 +199,8 @@ mod tests {
     use crate::peer::baseline::{read_adjudications, read_baseline};
     use crate::scenario::source::Source;
     use crate::spec::Revision;
+    use crate::trace::Trace;
     use crate::trace::record::Header;
-    use crate::trace::{Seat, Trace};
     use serde_json::Map;
 
     fn finding(requirement: Option<&str>, step: Option<&str>) -> Finding {

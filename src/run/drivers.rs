@@ -121,7 +121,7 @@ impl Drivers {
     }
 
     /// One that has said hello.
-    async fn ready(&self) -> Result<DriverProcess, Unready> {
+    pub(super) async fn ready(&self) -> Result<DriverProcess, Unready> {
         if let Some(why) = self.unfit.borrow().clone() {
             return Err(why);
         }
@@ -148,6 +148,17 @@ impl Drivers {
         let what = format!("`{}`: {why}", self.command.line());
         let stderr = Some(driver.stop(&Ladder::default()).await).filter(|text| !text.trim().is_empty());
         Err(unfit(Unready::Closed(Closed { what, stderr, blame: Blame::Environment })))
+    }
+
+    /// A play with it is over. `well`: its client has left as it was told, so that it can move another.
+    pub(super) async fn back(&self, driver: DriverProcess, well: bool) {
+        driver.process().hush();
+        if well && driver.process().exit().is_none() {
+            self.idle.borrow_mut().push(driver);
+        } else {
+            // what is left of its client would disturb the next play
+            driver.stop(&Ladder::default()).await;
+        }
     }
 
     /// Ends all that run.
@@ -183,14 +194,8 @@ impl Clients for Drivers {
 
     async fn close(&self, held: Held, well: bool) -> Option<String> {
         let Held { driver, .. } = held;
-        driver.process().hush();
         let stderr = driver.process().stderr();
-        if well && driver.process().exit().is_none() {
-            self.idle.borrow_mut().push(driver);
-        } else {
-            // what is left of its client would disturb the next play
-            driver.stop(&Ladder::default()).await;
-        }
+        self.back(driver, well).await;
         Some(stderr).filter(|text| !text.trim().is_empty())
     }
 }

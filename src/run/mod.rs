@@ -14,6 +14,7 @@ pub mod environment;
 pub mod folder;
 pub mod foreign;
 pub mod habits;
+pub mod matrix;
 pub mod pace;
 pub mod pair;
 pub mod recorded;
@@ -132,4 +133,30 @@ pub struct Results {
     pub unkept: Vec<String>,
     /// Was the run interrupted by the user?
     pub interrupted: bool,
+}
+
+impl Results {
+    /// Of a run in which nothing has happened yet.
+    #[must_use]
+    pub fn new(seat: Seat, peer: &str, revision: Revision) -> Results {
+        Results {
+            seat,
+            peer: peer.to_owned(),
+            revision,
+            played: Vec::new(),
+            skipped: Vec::new(),
+            troubles: Vec::new(),
+            unkept: Vec::new(),
+            interrupted: false,
+        }
+    }
+
+    /// Takes in what came of another run of the same peer.
+    pub fn extend(&mut self, other: Results) {
+        self.played.extend(other.played);
+        self.skipped.extend(other.skipped);
+        self.troubles.extend(other.troubles);
+        self.unkept.extend(other.unkept);
+        self.interrupted |= other.interrupted;
+    }
 }

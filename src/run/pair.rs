@@ -179,11 +179,14 @@ pub async fn play(play: &Play, deviations: Deviations, seed: u64) -> Trace {
             let (near, tap, far) = tapped(transport, policy);
             let mut driven = driven(near, seed, &deviations, stopped.clone());
             let server = tokio::spawn(hosted(Box::new(server), deviations.server).run(far, stopped.clone()));
-            let events = watch::watch(play, tap, moved(play, &mut driven.mover), stopped).await;
-            finish(stop, driven.task).await;
-            // it was told with the client
-            let _ = server.await;
-            events
+            let ended = watch::watch(play, tap, moved(play, &mut driven.mover), stopped).await;
+            let (ended, _) = ended.client_left().await;
+            let over = async {
+                finish(stop, driven.task).await;
+                // it was told with the client
+                let _ = server.await;
+            };
+            ended.leave(over).await
         }
     };
     Trace { header: header(play, "mcp-interop", "mcp-interop", Map::new()), events }

@@ -124,6 +124,8 @@ pub struct Failed {
     pub what: String,
     /// The server, once it has answered `initialize` well; the environment before that.
     pub blame: Blame,
+    /// The revision that it named in place of the one it was asked for.
+    pub speaks: Option<String>,
 }
 
 /// Asks a server what it offers, in a session of its own. Each answer may take so long, and the first of a program longer.
@@ -141,10 +143,12 @@ pub async fn survey(mut link: Link, revision: Revision, patience: Duration) -> R
         opened: false,
         how_gone: None,
         said: None,
+        speaks: None,
     };
     let offer = asker.survey(revision, patience).await;
     let blame = if asker.opened { Blame::Server } else { Blame::Environment };
-    let offer = offer.map_err(|what| Failed { what, blame });
+    let speaks = asker.speaks.take();
+    let offer = offer.map_err(|what| Failed { what, blame, speaks });
     if link.transport() == Transport::Http {
         link.order(Order::Delete { session: SessionKey(0), headers: Vec::new(), step: None });
     }
@@ -163,6 +167,8 @@ struct Asker<'a> {
     how_gone: Option<String>,
     /// What it said last that was no answer to what was asked, and how often it said such a thing.
     said: Option<(String, usize)>,
+    /// The revision that it named in place of the one it was asked for.
+    speaks: Option<String>,
 }
 
 impl Asker<'_> {
@@ -183,7 +189,9 @@ impl Asker<'_> {
                 Some(known) => format!("; to test it with that one, add --revision {known}"),
                 None => ", which is not known here".to_owned(),
             };
-            return Err(format!("it was asked for revision {revision} and speaks {shown}{advice}"));
+            let what = format!("it was asked for revision {revision} and speaks {shown}{advice}");
+            self.speaks = Some(shown);
+            return Err(what);
         }
         self.opened = true;
         self.link.order(Order::Version { session: SessionKey(0), version: version.clone() });

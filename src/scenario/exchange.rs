@@ -148,8 +148,8 @@ pub struct Exchange {
     pub(super) patience: Patience,
     pub(super) now: Duration,
     pub(super) progress_at: Duration,
-    /// Has anything come of the other party?
-    heard: bool,
+    /// The parties of which something has come; one that is ours always has.
+    heard: BTreeSet<Party>,
     /// Are the handshakes of all clients over?
     pub(super) ready: bool,
     /// The clients whose handshake is over.
@@ -191,7 +191,7 @@ impl Exchange {
             patience,
             now: Duration::ZERO,
             progress_at: Duration::ZERO,
-            heard: ours.is_none(),
+            heard: ours.into_iter().collect(),
             ready: revision.era() == Era::Modern || plan.greets(),
             greeted: BTreeSet::new(),
             scripted: BTreeMap::new(),
@@ -241,10 +241,10 @@ impl Exchange {
             && (acts.is_empty() || self.states[self.plan.root].done || self.ready)
     }
 
-    /// Has anything come of the other party, be it only the head of a response?
+    /// Has anything come of that party, be it only the head of a response?
     #[must_use]
-    pub fn heard(&self) -> bool {
-        self.heard
+    pub fn heard(&self, party: Party) -> bool {
+        self.heard.contains(&party)
     }
 
     /// When a deadline of what is owed passes; `None` when nothing is owed.
@@ -266,7 +266,8 @@ impl Exchange {
                 id = self.plan.nodes[node].parent;
             }
         }
-        let step = if self.heard { self.patience.step } else { self.patience.step.max(self.patience.start) };
+        let begun = self.heard(Party::Client) && self.heard(Party::Server);
+        let step = if begun { self.patience.step } else { self.patience.step.max(self.patience.start) };
         Some(least.unwrap_or(self.progress_at + step))
     }
 
@@ -386,10 +387,9 @@ impl Exchange {
         self.settle();
     }
 
-    /// Something came of a party. The other one's first word begins the time for its steps.
+    /// Something came of a party. Its first word begins the time for its steps.
     fn hear(&mut self, from: Party, at: Duration) {
-        if !self.heard && self.ours != Some(from) {
-            self.heard = true;
+        if self.heard.insert(from) {
             self.progress_at = self.progress_at.max(at);
         }
     }

@@ -251,7 +251,7 @@ impl<'m> Director<'m> {
             Stage::Connecting => {
                 self.stage = Stage::Acting;
                 let why = match &answer {
-                    Answer::Result(_) if !recorder.exchange().heard() => {
+                    Answer::Result(_) if !recorder.exchange().heard(Party::Client) => {
                         return Some(defect("it says that its client is connected, and nothing came of it".to_owned()));
                     }
                     Answer::Result(_) => return None,
@@ -259,7 +259,7 @@ impl<'m> Director<'m> {
                     other => other.seen().to_string(),
                 };
                 self.stage = Stage::Left;
-                if !recorder.exchange().heard() {
+                if !recorder.exchange().heard(Party::Client) {
                     return Some(EndReason::NotApplicable { reason: format!("the client never connected: {why}") });
                 }
                 let how = format!("its application could not connect: {why}");

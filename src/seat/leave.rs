@@ -4,6 +4,7 @@
 use super::Recorder;
 use super::director::Director;
 use crate::reference::SessionKey;
+use crate::trace::Transport;
 use crate::trace::event::{Body, EndReason, Event};
 use crate::transport::{Link, LinkEvent, LinkWhat, Order};
 use crate::wire::Party;
@@ -87,7 +88,7 @@ impl Ended<'_> {
         }
         let events = self.link.order(Order::EndInput);
         self.record(events);
-        if matches!(self.link, Link::Stdio(_)) {
+        if self.link.transport() == Transport::Stdio {
             tokio::pin!(stop);
             // what it still says must be read, or it cannot end
             loop {

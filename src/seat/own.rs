@@ -249,7 +249,7 @@ impl Stage<'_, '_> {
 
     /// A party that left or was waited for in vain before it said anything may not have been able to start.
     fn or_not_started(&mut self, reason: EndReason) -> EndReason {
-        if self.play.again || self.recorder.exchange().heard() {
+        if self.play.again || self.recorder.exchange().heard(self.ours.other()) {
             return reason;
         }
         // of a client that does not come nothing can be said

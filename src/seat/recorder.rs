@@ -40,6 +40,12 @@ impl Recorder {
         &mut self.exchange
     }
 
+    /// What the automaton has come to.
+    #[must_use]
+    pub fn exchange_ref(&self) -> &Exchange {
+        &self.exchange
+    }
+
     /// How many events there are.
     #[must_use]
     pub fn len(&self) -> usize {

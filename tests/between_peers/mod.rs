@@ -33,7 +33,7 @@ pub(crate) fn trials() -> Vec<Trial> {
     let named = |name: &str| peers().iter().find(|p| p.name == name).unwrap_or_else(|| panic!("no peer {name}"));
     let needed = [named(RECORDED), named(PLAYED)];
     let trial = |what: &str, test: Box<dyn FnOnce() -> Result<(), Failed> + Send>| {
-        installed::trial(format!("a session with {RECORDED}, played against {PLAYED}{what}"), &needed, test)
+        installed::trial(format!("a session of the {RECORDED} pair, played against {PLAYED}{what}"), &needed, test)
     };
     let mut trials = vec![trial("", Box::new(move || passes(needed)))];
     for fault in FAULTS {
@@ -61,7 +61,8 @@ fn make(needed: [&Peer; 2]) -> Result<TempDir, String> {
     let (records, file) = (path("records"), path("scenarios/drafts/recorded.yaml"));
     let capture = format!("{records}/{}_stdio.ndjson", SCENARIO.replace('/', "_"));
     // what is wrong with these two is known, or it is told by their own tests
-    said(&["server", "--peer", RECORDED, "--scenario", SCENARIO, "--transport", "stdio", "--trace", &records])?;
+    let pair = ["pair", "--client", RECORDED, "--server", RECORDED];
+    said(&[&pair[..], &["--scenario", SCENARIO, "--transport", "stdio", "--trace", &records]].concat())?;
     well(&["draft", "--from", &capture, "--out", &file])?;
     let lint = well(&["lint", &path("scenarios")])?;
     if !lint.contains("1 scenario, 0 errors, 0 warnings") {

@@ -46,6 +46,11 @@ pub(crate) const ELSEWHERE: &[(&str, &str, &str)] = &[
         "tasks/result-fetched-by-two-at-once",
         "there nobody saw that the task was completed",
     ),
+    (
+        "an-id-given-twice",
+        "tasks/neighbour-is-unhurt",
+        "there one of the two tasks of that id is cancelled, and the other is not",
+    ),
     ("an-id-that-is-a-number", "tasks/cancel-and-the-work", "there the task is asked for by its id"),
     ("an-id-that-is-a-number", "tasks/create-is-prompt", "there the task is asked for by its id"),
     ("one-thing-at-a-time", "cancellation/in-time#it-does-not-go-on", "there the request that is refused is the fence"),
