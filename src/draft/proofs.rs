@@ -86,7 +86,7 @@ pub(super) fn needs(conversation: &Conversation, session: usize, revision: Revis
             _ => continue,
         };
         let name = said.message.params().get(member).and_then(|name| name.as_str());
-        things.entry(thing).or_default().extend(name.map(str::to_owned));
+        things.entry(thing).or_default().extend(name.filter(|name| !name.is_empty()).map(str::to_owned));
     }
     // what the harness did not declare by itself it must not declare the next time either
     if let (Some(party), Some(session)) = (conversation.seat.ours(), conversation.sessions.get(session)) {

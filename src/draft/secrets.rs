@@ -21,6 +21,8 @@ const NAMES: [&str; 12] = [
     "privatekey",
     "secret",
 ];
+/// Members whose values tell things apart, so that they are no secrets between these two.
+const IDS: [&str; 5] = ["taskId", "name", "uri", "cursor", "nextCursor"];
 /// Schemes before a secret.
 const SCHEMES: [&str; 2] = ["Bearer ", "Basic "];
 /// Deeper than this nothing is looked at.
@@ -29,34 +31,32 @@ const DEEPEST: usize = 64;
 /// The secrets of a session, each once, with who said them first.
 pub(super) fn of(conversation: &Conversation, session: usize) -> Vec<(String, Party)> {
     let mut all: Vec<(String, Party)> = Vec::new();
-    let mut known = BTreeSet::new();
+    let (mut known, mut ids) = (BTreeSet::new(), BTreeSet::new());
     for said in conversation.said.iter().filter(|said| said.session == session) {
         let mut found = BTreeSet::new();
-        look(said.message.value(), 0, &mut found);
+        look(said.message.value(), 0, &mut |name, text| {
+            if IDS.contains(&name) {
+                ids.insert(text.to_owned());
+            } else if (holds_a_secret(name) && !text.is_empty()) || looks_like_one(text) {
+                found.insert(text.to_owned());
+            }
+        });
         all.extend(found.into_iter().filter(|secret| known.insert(secret.clone())).map(|secret| (secret, said.from)));
     }
+    all.retain(|(secret, _)| !ids.contains(secret));
     all
 }
 
-fn look(value: &Value, depth: usize, found: &mut BTreeSet<String>) {
-    if depth > DEEPEST {
-        return;
-    }
+/// Visits every text with the name of its member; those of an array have none.
+fn look<'a>(value: &'a Value, depth: usize, visit: &mut dyn FnMut(&'a str, &'a str)) {
+    let mut each = |name: &'a str, value: &'a Value| match value {
+        Value::String(text) => visit(name, text),
+        value if depth < DEEPEST => look(value, depth + 1, visit),
+        _ => {}
+    };
     match value {
-        Value::Object(members) => {
-            for (name, value) in members {
-                match value {
-                    Value::String(text) if holds_a_secret(name) && !text.is_empty() => {
-                        found.insert(text.clone());
-                    }
-                    value => look(value, depth + 1, found),
-                }
-            }
-        }
-        Value::Array(all) => all.iter().for_each(|value| look(value, depth + 1, found)),
-        Value::String(text) if looks_like_one(text) => {
-            found.insert(text.clone());
-        }
+        Value::Object(members) => members.iter().for_each(|(name, value)| each(name, value)),
+        Value::Array(all) => all.iter().for_each(|value| each("", value)),
         _ => {}
     }
 }
