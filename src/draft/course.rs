@@ -306,11 +306,24 @@ impl<'a> Writer<'a> {
                 if let (Party::Client, Some(request)) = (said.from, request) {
                     self.drive("cancel", request, None, self.latest.clone());
                 }
+                let changed = said.from == Party::Client && method == "notifications/roots/list_changed";
+                let label = changed.then(|| self.course.names.new_name("changed"));
+                if let Some(label) = &label {
+                    let (once, with) = (self.once(index), Some(self.roots_after(index)));
+                    self.course.drive.push(Action {
+                        what: "change roots",
+                        target: label.clone(),
+                        sees: None,
+                        once,
+                        with,
+                    });
+                    self.latest = Some(label.clone());
+                }
                 self.push(Part::Act(Act {
                     party: said.from,
                     verb: "notifies",
                     target: method,
-                    label: None,
+                    label,
                     payload,
                     not_before: self.waited(said),
                     breaks: said.breaks.clone(),
@@ -421,8 +434,26 @@ impl<'a> Writer<'a> {
         self.labels.iter().rev().find(same).map(|(_, label)| label.clone())
     }
 
+    /// After which step an action begins, where the one before it is not over yet.
+    fn once(&self, index: usize) -> Option<String> {
+        let open = !self.open.is_empty() || self.seen_through.keys().any(|fetch| *fetch > index);
+        self.latest.clone().filter(|_| open)
+    }
+
     fn drive(&mut self, what: &'static str, target: String, sees: Option<String>, once: Option<String>) {
         self.course.drive.push(Action { what, target, sees, once, with: None });
+    }
+
+    /// The roots that a client tells next, after that message.
+    fn roots_after(&self, index: usize) -> Pattern {
+        let told =
+            self.conversation.said.iter().skip(index).find(|said| {
+                said.session == self.session && said.from == Party::Client && said.result_of("roots/list")
+            });
+        let roots = told
+            .and_then(|said| said.message.result().get("roots").cloned())
+            .unwrap_or_else(|| Value::Array(Vec::new()));
+        object(vec![("roots", pattern_of(&roots, Party::Client, &self.course.names))])
     }
 
     /// Was that said of the application, in a record that says what it did?
@@ -483,7 +514,7 @@ impl<'a> Writer<'a> {
         if self.by_itself(index, said) {
             return;
         }
-        let once = if self.open.is_empty() { None } else { self.latest.clone() };
+        let once = self.once(index);
         let own = (answered.is_some() && !self.is_cancelled(said)).then(|| label.to_owned());
         let as_task = asks_for_task(said.message.params());
         match method {
@@ -523,6 +554,8 @@ impl<'a> Writer<'a> {
                     None => self.drive("request", label.to_owned(), own, once),
                 }
             }
+            // the library may still ask how the task stands
+            "tasks/cancel" => self.drive("request", label.to_owned(), own, self.latest.clone()),
             // the library asks for the states of a task by itself
             "tasks/get" if self.told(method) == Some(false) => {}
             _ => self.drive("request", label.to_owned(), own, once),
@@ -635,7 +668,7 @@ impl<'a> Writer<'a> {
             return None;
         }
         let name = self.course.names.new_name("next");
-        let once = if self.open.is_empty() { None } else { self.latest.clone() };
+        let once = self.once(rest.first().map_or(0, |(index, _)| *index));
         self.drive("list everything", method.clone(), None, once);
         let (pages, took) = (events.len() / 2, last.saturating_sub(first.at));
         let taken = events.len();

@@ -3,7 +3,7 @@
 use super::course::Course;
 use super::part::Part;
 use super::value::literal;
-use crate::conversation::Conversation;
+use crate::conversation::{Conversation, Said};
 use crate::judge::{Judgement, monitors};
 use crate::scenario::pattern::Shape;
 use crate::scenario::spelling;
@@ -79,6 +79,15 @@ pub(super) fn needs(conversation: &Conversation, session: usize, revision: Revis
         if let (true, Some(leaf)) = (said.augmented, method.augmentable) {
             need(said.to(), leaf);
         }
+        // what is asked for in a way that has a capability of its own
+        let params = said.message.params();
+        match method.name {
+            "elicitation/create" if params.get("mode").is_some_and(|mode| mode == "url") => {
+                need(said.to(), "elicitation.url");
+            }
+            "sampling/createMessage" if params.get("tools").is_some() => need(said.to(), "sampling.tools"),
+            _ => {}
+        }
         let (thing, member) = match method.name {
             "tools/call" => ("tool", "name"),
             "prompts/get" => ("prompt", "name"),
@@ -87,6 +96,11 @@ pub(super) fn needs(conversation: &Conversation, session: usize, revision: Revis
         };
         let name = said.message.params().get(member).and_then(|name| name.as_str());
         things.entry(thing).or_default().extend(name.filter(|name| !name.is_empty()).map(str::to_owned));
+    }
+    let changes =
+        |s: &&Said| s.session == session && s.from == Party::Client && s.notifies("notifications/roots/list_changed");
+    if conversation.said.iter().any(|s| changes(&s)) {
+        capabilities.entry(Party::Client).or_default().insert("roots.listChanged".into());
     }
     // what the harness did not declare by itself it must not declare the next time either
     if let (Some(party), Some(session)) = (conversation.seat.ours(), conversation.sessions.get(session)) {
