@@ -79,6 +79,7 @@ pub async fn play<'m>(
         fence_sent: false,
         fence_answered: false,
         application_done: false,
+        awaited: Vec::new(),
         director,
         alone,
         interrupted,
@@ -125,6 +126,8 @@ struct Stage<'a, 'm> {
     fence_sent: bool,
     fence_answered: bool,
     application_done: bool,
+    /// The steps that an application of ours waits for, and that have not happened.
+    awaited: Vec<String>,
     /// Moves the client, where that is not ours.
     director: Option<Director<'m>>,
     /// The client, where nobody moves it.
@@ -142,8 +145,9 @@ enum Woken {
 impl Stage<'_, '_> {
     async fn run(&mut self) -> EndReason {
         if self.ours == Party::Client {
-            for doing in &cast::application(self.play).actions {
-                self.recorder.record(cast::told(doing));
+            for doing in cast::application(self.play).actions {
+                self.recorder.record(cast::told(&doing));
+                self.awaited.extend(doing.once);
             }
         }
         // what was there before we speak (a process that was started) stands in the record before what we say; who tells of
@@ -158,6 +162,11 @@ impl Stage<'_, '_> {
             if self.gate.is_open() {
                 let now = self.recorder.now();
                 self.company.begin_next(now);
+            }
+            let now = self.recorder.now();
+            let exchange = self.recorder.exchange();
+            for label in self.awaited.extract_if(.., |label| exchange.has_happened(label)) {
+                self.company.happened(now, &label);
             }
             if let Err(reason) = self.pump() {
                 return reason;
@@ -413,7 +422,7 @@ impl Stage<'_, '_> {
         let Sending { step, breaks, headers, what, .. } = sending;
         let order = match what {
             Parcel::Message { route: own, message } => {
-                let route = route.or(own).unwrap_or(Route::Unrelated);
+                let route = own.or(route).unwrap_or(Route::Unrelated);
                 let bytes = Bytes::from(message.to_string());
                 Order::Send(SendOrder { step, breaks, headers, ..SendOrder::new(session, route, bytes) })
             }
