@@ -3,16 +3,19 @@
 use super::message::{self, Used};
 use super::names::Names;
 use super::part::{Act, Action, Last, Part, Poll, Walk};
+use super::secrets;
 use super::value::{literal, object, said as pattern_of};
+use super::wrong::Wrong;
 use crate::conversation::task::terminal;
 use crate::conversation::{Conversation, Said};
+use crate::judge::Judgement;
 use crate::report::text::{count, short};
 use crate::scenario::pattern::Pattern;
 use crate::scenario::spelling;
-use crate::spec::methods::asks_for_task;
+use crate::spec::methods::{self, asks_for_task};
 use crate::trace::{Body, Closing, Trace, Transport};
 use crate::wire::{Kind, Party};
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// Messages that become steps at most.
@@ -32,9 +35,10 @@ pub(super) struct Course {
 }
 
 /// Makes the course of one session.
-pub(super) fn course(trace: &Trace, conversation: &Conversation, session: usize) -> Course {
+pub(super) fn course(trace: &Trace, conversation: &Conversation, judgement: &Judgement, session: usize) -> Course {
     let mut writer = Writer {
         trace,
+        wrong: Wrong::of(conversation, judgement),
         conversation,
         session,
         course: Course::default(),
@@ -45,6 +49,9 @@ pub(super) fn course(trace: &Trace, conversation: &Conversation, session: usize)
         seen_through: BTreeMap::new(),
     };
     writer.course.used = used(conversation, session);
+    for (secret, from) in secrets::of(conversation, session) {
+        writer.course.names.hide(&secret, from);
+    }
     writer.write();
     writer.course
 }
@@ -73,6 +80,7 @@ const LONGEST_WAIT: u64 = 60_000;
 struct Writer<'a> {
     trace: &'a Trace,
     conversation: &'a Conversation,
+    wrong: Wrong,
     session: usize,
     course: Course,
     /// The labels of requests, by their index.
@@ -150,10 +158,11 @@ impl<'a> Writer<'a> {
             let Some(last) = last.filter(|sighting| sighting.status.as_deref() == Some("failed")) else { continue };
             let Some(label) = task.created_by().and_then(|i| self.labels.get(&i)) else { continue };
             let why = last.value(self.conversation).and_then(|task| task.get("statusMessage")).and_then(Value::as_str);
-            let error = json!({ "code": -32603, "message": why.unwrap_or("there is no answer") });
+            let why = self.course.names.as_it_is(why.unwrap_or("there is no answer"));
+            let error = object(vec![("code", literal(-32603)), ("message", why)]);
             let asked = self.course.drive.iter_mut().filter(|a| a.what == "when asked" && a.target == *label);
             for action in asked.filter(|action| action.with.is_none()) {
-                action.with = Some(object(vec![("error", literal(error.clone()))]));
+                action.with = Some(object(vec![("error", error.clone())]));
             }
         }
     }
@@ -297,11 +306,24 @@ impl<'a> Writer<'a> {
                 if let (Party::Client, Some(request)) = (said.from, request) {
                     self.drive("cancel", request, None, self.latest.clone());
                 }
+                let changed = said.from == Party::Client && method == "notifications/roots/list_changed";
+                let label = changed.then(|| self.course.names.new_name("changed"));
+                if let Some(label) = &label {
+                    let (once, with) = (self.once(index), Some(self.roots_after(index)));
+                    self.course.drive.push(Action {
+                        what: "change roots",
+                        target: label.clone(),
+                        sees: None,
+                        once,
+                        with,
+                    });
+                    self.latest = Some(label.clone());
+                }
                 self.push(Part::Act(Act {
                     party: said.from,
                     verb: "notifies",
                     target: method,
-                    label: None,
+                    label,
                     payload,
                     not_before: self.waited(said),
                     breaks: said.breaks.clone(),
@@ -333,7 +355,7 @@ impl<'a> Writer<'a> {
         let made = made.and_then(|i| self.conversation.get(i)).and_then(|s| s.method.clone());
         let of = if method == "tasks/result" { made.unwrap_or_default() } else { method.to_owned() };
         let payload = if said.is_error() {
-            Some(("error", message::error(said, self.ours())))
+            self.bounded("error", said, |w| Some(message::error(said, w.ours(), &w.course.names)))
         } else {
             self.bounded("result", said, |w| Some(message::result(said, &of, &w.course.used, &mut w.course.names)))
         };
@@ -372,14 +394,14 @@ impl<'a> Writer<'a> {
             self.course.drive.iter_mut().filter(|a| a.what == "when asked" && Some(&a.target) == label.as_ref())
         {
             action.with = if said.is_error() {
-                Some(object(vec![("error", message::error(said, Some(Party::Client)))]))
+                Some(object(vec![("error", message::error(said, Some(Party::Client), &self.course.names))]))
             } else {
                 result.cloned()
             };
         }
     }
 
-    /// The payload of a message, if it is not too long to be written.
+    /// The payload of a message without what is wrong with it, if it is not too long to be written.
     fn bounded(
         &mut self,
         member: &'static str,
@@ -390,7 +412,11 @@ impl<'a> Writer<'a> {
             self.note(format!("the {member} of event {} are too long to be written", said.event));
             return None;
         }
-        let pattern = make(self)?;
+        let mut pattern = make(self)?;
+        let open = self.wrong.leave_open(said, member, &mut pattern);
+        for (pointer, why) in open {
+            self.note(format!("event {}: {pointer} is not written, for it was found wrong: {why}", said.event));
+        }
         if spelling::pattern(&pattern).len() > LONGEST {
             self.note(format!("the {member} of event {} are too long to be written", said.event));
             return None;
@@ -408,8 +434,26 @@ impl<'a> Writer<'a> {
         self.labels.iter().rev().find(same).map(|(_, label)| label.clone())
     }
 
+    /// After which step an action begins, where the one before it is not over yet.
+    fn once(&self, index: usize) -> Option<String> {
+        let open = !self.open.is_empty() || self.seen_through.keys().any(|fetch| *fetch > index);
+        self.latest.clone().filter(|_| open)
+    }
+
     fn drive(&mut self, what: &'static str, target: String, sees: Option<String>, once: Option<String>) {
         self.course.drive.push(Action { what, target, sees, once, with: None });
+    }
+
+    /// The roots that a client tells next, after that message.
+    fn roots_after(&self, index: usize) -> Pattern {
+        let told =
+            self.conversation.said.iter().skip(index).find(|said| {
+                said.session == self.session && said.from == Party::Client && said.result_of("roots/list")
+            });
+        let roots = told
+            .and_then(|said| said.message.result().get("roots").cloned())
+            .unwrap_or_else(|| Value::Array(Vec::new()));
+        object(vec![("roots", pattern_of(&roots, Party::Client, &self.course.names))])
     }
 
     /// Was that said of the application, in a record that says what it did?
@@ -470,7 +514,7 @@ impl<'a> Writer<'a> {
         if self.by_itself(index, said) {
             return;
         }
-        let once = if self.open.is_empty() { None } else { self.latest.clone() };
+        let once = self.once(index);
         let own = (answered.is_some() && !self.is_cancelled(said)).then(|| label.to_owned());
         let as_task = asks_for_task(said.message.params());
         match method {
@@ -510,6 +554,8 @@ impl<'a> Writer<'a> {
                     None => self.drive("request", label.to_owned(), own, once),
                 }
             }
+            // the library may still ask how the task stands
+            "tasks/cancel" => self.drive("request", label.to_owned(), own, self.latest.clone()),
             // the library asks for the states of a task by itself
             "tasks/get" if self.told(method) == Some(false) => {}
             _ => self.drive("request", label.to_owned(), own, once),
@@ -622,7 +668,7 @@ impl<'a> Writer<'a> {
             return None;
         }
         let name = self.course.names.new_name("next");
-        let once = if self.open.is_empty() { None } else { self.latest.clone() };
+        let once = self.once(rest.first().map_or(0, |(index, _)| *index));
         self.drive("list everything", method.clone(), None, once);
         let (pages, took) = (events.len() / 2, last.saturating_sub(first.at));
         let taken = events.len();
@@ -652,6 +698,18 @@ fn inexpressible(said: &Said) -> Option<String> {
         }
         Kind::Result { .. } | Kind::Error { .. } if said.method.as_deref() == Some("initialize") => {
             format!("not written: event {event} answers a second `initialize`")
+        }
+        Kind::Request { method, .. } | Kind::Notification { method } if !method.starts_with("unknown/") => {
+            let named = short(method, 40);
+            let why = match methods::find(said.revision, method) {
+                None => format!("{} has no method `{named}`", said.revision),
+                Some(m) if m.is_request() != said.is_request() => {
+                    format!("`{named}` is {}", if m.is_request() { "a request" } else { "a notification" })
+                }
+                Some(m) if !m.from.has(said.from) => format!("a {} does not send `{named}`", said.from),
+                Some(_) => return None,
+            };
+            format!("not written: event {event}: {why}")
         }
         _ => return None,
     })

@@ -28,6 +28,9 @@ use tokio::sync::watch;
 /// How many bytes of the other party's messages a play may bring.
 const MOST_BYTES: usize = 32 << 20;
 
+/// How many notifications of the other party a play may bring: nobody asked for them, and an honest party sends few.
+const MOST_NOTIFIED: usize = 3_000;
+
 /// The id of the ping after which nothing more can come.
 const FENCE: &str = "fence";
 
@@ -70,6 +73,7 @@ pub async fn play<'m>(
         gone: None,
         dismisses: false,
         bytes: 0,
+        notified: 0,
         open: BTreeSet::new(),
         fenced: None,
         fence_sent: false,
@@ -113,6 +117,8 @@ struct Stage<'a, 'm> {
     dismisses: bool,
     /// What came of the other party.
     bytes: usize,
+    /// How many notifications the other party sent.
+    notified: usize,
     /// The streams of answers that are open (HTTP).
     open: BTreeSet<StreamId>,
     /// Since when the fence is waited for.
@@ -218,6 +224,10 @@ impl Stage<'_, '_> {
             if self.recorder.len() >= self.play.most_events || self.bytes > MOST_BYTES {
                 let how =
                     format!("{} events with {} bytes came, and no more was read", self.recorder.len(), self.bytes);
+                return EndReason::Gone { party: self.ours.other(), how };
+            }
+            if self.notified > MOST_NOTIFIED {
+                let how = format!("{} notifications came, and no more was read", self.notified);
                 return EndReason::Gone { party: self.ours.other(), how };
             }
             if now >= self.play.cap {
@@ -481,6 +491,9 @@ impl Stage<'_, '_> {
         }
         let Some(session) = event.session else { return };
         let message = Message::read(Bytes::from(text.bytes()), &Limits::default());
+        if *from != self.ours && matches!(message.kind(), Kind::Notification { .. }) {
+            self.notified += 1;
+        }
         self.asked.said(session, &body, &message);
         if *from == self.ours {
             self.company.sent(now, session, &message);
