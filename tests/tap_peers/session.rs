@@ -134,7 +134,7 @@ impl Tapped {
     /// The messages of a party in the record.
     pub(super) fn recorded(&self, party: Party) -> Vec<String> {
         let text = |body: &Body| match body {
-            Body::Message { from, text, .. } if *from == party => Some(String::from_utf8(text.bytes().into()).unwrap()),
+            Body::Message { from, text, .. } if *from == party => Some(String::from_utf8(text.bytes()).unwrap()),
             _ => None,
         };
         let mut all: Vec<String> = self.record.trace.events.iter().filter_map(|event| text(&event.body)).collect();
