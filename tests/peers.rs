@@ -1,17 +1,18 @@
 //! Every peer of harness.toml, on every transport that it speaks: set up, played against with all scenarios, and held
 //! against what is known of it. A finding that nobody has looked at fails, and so does an entry that no longer holds.
 //!
-//! A peer whose programs are missing is passed over, with the reason in brackets before its name; with `CI` set in the
-//! environment that is a failure.
+//! A peer whose programs are missing is passed over, but not in CI; see [`installed`].
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
+mod installed;
+
 use assert_cmd::Command;
+use installed::{peers, set_up};
 use libtest_mimic::{Arguments, Failed, Trial};
 use mcp_interop::judge::finding::{Finding, Verdict};
 use mcp_interop::peer::baseline::{load_adjudications, load_baseline};
-use mcp_interop::peer::install::{self, Status};
-use mcp_interop::peer::{Config, Peer, ServerSpec};
+use mcp_interop::peer::{Peer, ServerSpec};
 use mcp_interop::report::{self, Style};
 use mcp_interop::run::baseline::{self, Applied, Coverage};
 use mcp_interop::run::client;
@@ -25,8 +26,7 @@ use mcp_interop::scenario::files;
 use mcp_interop::spec::Revision;
 use mcp_interop::trace::Transport;
 use std::collections::BTreeMap;
-use std::path::Path;
-use std::sync::{Arc, LazyLock, Mutex, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 use tokio::sync::watch;
 
 /// What must be done with the wish for a task where none was declared.
@@ -44,22 +44,10 @@ const WITHOUT_TASKS: [(&str, Option<i64>); 3] = [
 
 fn main() {
     let arguments = Arguments::from_args();
-    let ci = std::env::var_os("CI").is_some_and(|v| !v.is_empty());
     let mut trials = Vec::new();
     for peer in peers() {
-        let missing = match install::status(peer) {
-            Status::Needs(program) => Some(format!("not run: needs {program}")),
-            _ => None,
-        };
         let mut add = |name: String, test: Box<dyn FnOnce() -> Result<(), Failed> + Send>| {
-            trials.push(match &missing {
-                Some(why) if ci => {
-                    let why = format!("{why}, and CI is set: every peer must be run");
-                    Trial::test(name, move || Err(Failed::from(why)))
-                }
-                Some(why) => Trial::test(name, test).with_kind(why).with_ignored_flag(true),
-                None => Trial::test(name, test),
-            });
+            trials.push(installed::trial(name, &[peer], test));
         };
         for side in Side::of(peer) {
             for transport in side.transports(peer) {
@@ -75,15 +63,6 @@ fn main() {
     trials.push(Trial::test("a peer that needs a program is said to need it", needs_a_program));
     trials.push(Trial::test("a peer whose program is missing is passed over, but not in CI", passed_over));
     libtest_mimic::run(&arguments, trials).exit();
-}
-
-/// The peers of this repository.
-fn peers() -> &'static [Peer] {
-    static CONFIG: LazyLock<Config> = LazyLock::new(|| {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("harness.toml");
-        Config::load(&path).unwrap_or_else(|e| panic!("{e}"))
-    });
-    &CONFIG.peers
 }
 
 /// Which of a peer's programs is tested.
@@ -133,17 +112,6 @@ fn run(peer: &'static Peer, side: Side, transport: Transport) -> Result<Results,
         Ok(results)
     })
     .clone()
-}
-
-/// Sets the peer up, one test at a time, also when several test programs run.
-fn set_up(peer: &Peer) -> Result<(), String> {
-    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{}.lock", peer.name));
-    let file = std::fs::File::create(&path).map_err(|e| format!("{}: {e}", path.display()))?;
-    file.lock().map_err(|e| format!("{}: {e}", path.display()))?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let mut say = |command: &mcp_interop::peer::Command| eprintln!("{}: {}", peer.name, command.line());
-    let installed = runtime.block_on(install::install(peer, false, install::PATIENCE, &mut say));
-    installed.map(drop).map_err(|e| e.to_string())
 }
 
 fn play(peer: &Peer, transport: Transport) -> Results {
