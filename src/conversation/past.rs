@@ -14,7 +14,7 @@ const RANGES: usize = 4096;
 /// So many scopes: sessions by party.
 const SCOPES: usize = 4096;
 /// So many hashes of a sort.
-const HASHES: usize = 65_536;
+const HASHES: usize = 16_384;
 /// So many ids of tasks are kept to see what they have in common.
 pub const TASK_IDS: usize = 100;
 
