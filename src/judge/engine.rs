@@ -3,6 +3,7 @@
 use super::evidence::Evidence;
 use super::finding::{Blame, Cleared, Finding, Judgement, Outcome, Verdict};
 use super::ledger::{self, Held, Ledger, severity};
+use super::versions::{self, Offers};
 use super::{monitors, outcome};
 use crate::conversation::Conversation;
 use crate::scenario::bind::Bind;
@@ -116,7 +117,8 @@ impl Desk<'_> {
         let proven = checks.iter().any(|c| c.verdict == Verdict::Pass);
         let verdict = match (worst, &outcome) {
             // understanding is asked for before all else, whatever word the specification has for what stood in its way
-            (Some(worst), Outcome::Missed { .. }) => worst.max(Verdict::Fail),
+            (Some(worst), Outcome::Missed { .. } | Outcome::Apart { .. }) => worst.max(Verdict::Fail),
+            (None, Outcome::Apart { .. }) => Verdict::Fail,
             (Some(worst), _) => worst,
             (None, Outcome::NotExercised { .. }) => Verdict::NotExercised,
             (None, _) if self.interrupted() => Verdict::Inconclusive,
@@ -336,6 +338,9 @@ impl Desk<'_> {
                 if self.interrupted() {
                     return Outcome::NotExercised { reason: "the run was interrupted before it".into() };
                 }
+                if let Some(Offers { client, server, .. }) = self.apart(gone) {
+                    return Outcome::Apart { client, server };
+                }
                 // a client cannot go on with a server that is not there any more
                 if (*party, gone) == (Party::Client, Some(Party::Server))
                     && let Some(mut finding) = self.left_early()
@@ -413,6 +418,13 @@ impl Desk<'_> {
                 missed(findings, finding)
             }
         }
+    }
+
+    /// What the two offered each other, if they have no revision in common and the client left for that.
+    fn apart(&self, gone: Option<Party>) -> Option<Offers> {
+        let both = self.tests(Party::Client) && self.tests(Party::Server);
+        let offers = versions::offers(&self.conversation).filter(|_| both && gone == Some(Party::Client))?;
+        (!offers.agreed && offers.client != offers.server).then_some(offers)
     }
 
     /// Who was gone when the course was complete, and should not have gone, or not so.

@@ -13,6 +13,7 @@ mod outcome;
 pub mod schema_check;
 pub mod shapes;
 pub mod stamp;
+pub mod versions;
 pub mod window;
 
 pub use evidence::{Evidence, Shown};

@@ -11,13 +11,19 @@ use std::path::Path;
 /// What could not be written, in one sentence.
 pub fn write<'a>(folder: &Path, plays: impl IntoIterator<Item = &'a Played>) -> Result<(), String> {
     std::fs::create_dir_all(folder).map_err(|e| format!("cannot make the folder {}: {e}", folder.display()))?;
-    let mut taken = BTreeSet::new();
-    for played in plays {
-        let path = folder.join(format!("{}.ndjson", free(&slug(&played.name()), &mut taken)));
+    let plays: Vec<&Played> = plays.into_iter().collect();
+    for (played, name) in plays.iter().zip(names(plays.iter().copied())) {
+        let path = folder.join(name);
         std::fs::write(&path, record::write(&played.trace))
             .map_err(|e| format!("cannot write the record {}: {e}", path.display()))?;
     }
     Ok(())
+}
+
+/// The names of the files of these plays.
+pub fn names<'a>(plays: impl IntoIterator<Item = &'a Played>) -> Vec<String> {
+    let mut taken = BTreeSet::new();
+    plays.into_iter().map(|played| format!("{}.ndjson", free(&slug(&played.name()), &mut taken))).collect()
 }
 
 /// The name, with a number where it is taken already. Some file systems do not tell capitals from small letters.
@@ -28,7 +34,8 @@ fn free(name: &str, taken: &mut BTreeSet<String>) -> String {
 }
 
 /// A name that every file system takes.
-fn slug(name: &str) -> String {
+#[must_use]
+pub fn slug(name: &str) -> String {
     let mut slug = String::new();
     for c in name.chars() {
         match c {

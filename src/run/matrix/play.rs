@@ -1,10 +1,11 @@
 //! The plays of one pair: what they tell each other, and when enough is enough.
 
 use super::between::{self, Between};
-use super::versions::{Offers, offers};
 use super::{Cell, ClientPeer, Fleeting, Options, ServerPeer};
-use crate::judge;
+use crate::conversation::Conversation;
 use crate::judge::finding::Blame;
+use crate::judge::versions::{Offers, offers};
+use crate::judge::{self, Outcome};
 use crate::peer::baseline::FindingKey;
 use crate::peer::words;
 use crate::run::agenda::{Closed, skipped};
@@ -110,8 +111,12 @@ impl<'a> Pair<'a> {
         self.state.borrow_mut().took += began.elapsed();
         match came {
             Ok(Some(played)) => {
-                self.note(&played, transport, play.revision);
-                Came::Played(Box::new(played))
+                self.note(&played, transport);
+                match self.other_revision(&played, play.revision) {
+                    // what it shows is of that one
+                    Some(reason) => skip(&reason),
+                    None => Came::Played(Box::new(played)),
+                }
             }
             Ok(None) if *self.interrupted.borrow() => Came::Interrupted,
             Ok(None) => skip(&self.over()),
@@ -212,20 +217,28 @@ impl<'a> Pair<'a> {
         Ok(Some((Played { scenario: id, title: scenario.title.clone(), trace, judgement, again }, used)))
     }
 
+    /// Why a play says nothing of that revision: the two agreed on another one.
+    fn other_revision(&self, played: &Played, revision: Revision) -> Option<String> {
+        let offers = offers(&Conversation::of(&played.trace.header, &played.trace.events))?;
+        if !offers.agreed || offers.server == revision.as_str() {
+            return None;
+        }
+        let reason = format!("the two agreed on {}, not on {revision}", offers.server);
+        let mut state = self.state.borrow_mut();
+        state.given_up.get_or_insert((reason.clone(), None));
+        state.offers.get_or_insert(offers);
+        Some(reason)
+    }
+
     /// Learns from a play.
-    fn note(&self, played: &Played, transport: Transport, revision: Revision) {
+    fn note(&self, played: &Played, transport: Transport) {
         let mut state = self.state.borrow_mut();
         for pace in &mut state.paces {
             pace.note(&played.trace);
         }
-        if let Some(offers) = offers(&played.trace).filter(|o| !o.agreed || o.server != revision.as_str())
-            && offers.client != offers.server
-        {
-            let what = match offers.agreed {
-                true => format!("the two agreed on {}, not on {revision}", offers.server),
-                false => format!("the client offers {}, the server answers {}", offers.client, offers.server),
-            };
-            state.given_up.get_or_insert((format!("no common revision: {what}"), None));
+        if let Outcome::Apart { client, server } = &played.judgement.outcome {
+            let offers = Offers { client: client.clone(), server: server.clone(), agreed: false };
+            state.given_up.get_or_insert(("the two have no revision in common".to_owned(), None));
             state.offers.get_or_insert(offers);
         }
         match played.trace.end() {
