@@ -272,7 +272,8 @@ fn a_peer_that_is_not_installed_is_exit_4_and_the_command_that_installs_it_is_sh
 
 #[test]
 fn help_of_every_subcommand() {
-    for name in ["", "server", "pair", "judge", "list", "lint", "explain", "serve", "peers", "peers install"] {
+    for name in ["", "server", "pair", "matrix", "judge", "list", "lint", "explain", "serve", "peers", "peers install"]
+    {
         let mut arguments: Vec<&str> = name.split_whitespace().collect();
         arguments.push("--help");
         let came = run(&arguments);

@@ -249,7 +249,10 @@ impl Desk<'_> {
             let own = own.rev().max_by_key(|id| self.severity(id));
             let requirement = own.cloned();
             if self.asked_with_an_echo(deviation.event)
-                || requirement.is_none() && self.root(findings, deviation.party, deviation.event).is_some()
+                || self.provoked_at(findings, deviation.party, deviation.event)
+                || requirement.is_none()
+                    && (self.root(findings, deviation.party, deviation.event).is_some()
+                        || self.meanwhile(findings, deviation.party, deviation.event))
             {
                 continue;
             }
@@ -311,7 +314,8 @@ impl Desk<'_> {
                 Err((expected, found, event)) => {
                     // what a party did wrong before explains what the application got; a recommendation that was not
                     // followed does not
-                    if let Some(cause) = self.cause(findings).filter(|i| findings[*i].verdict >= Verdict::Fail) {
+                    let cause = self.cause(findings).filter(|i| findings[*i].verdict >= Verdict::Fail);
+                    if let Some(cause) = cause.or_else(|| self.misled(findings, event)) {
                         return Outcome::Missed { finding: cause };
                     }
                     let (verdict, blame) = match self.tests(Party::Client) {
@@ -365,8 +369,13 @@ impl Desk<'_> {
                 if let Some(root) = root.or_else(stray).filter(|_| gone.is_none()) {
                     return Outcome::Missed { finding: root };
                 }
-                if let Some(root) = self.refused(findings, *party) {
+                let refused = self.refused(findings, *party);
+                if let Some(root) = refused.or_else(|| self.stopped_by(findings, *party, *event)) {
                     return Outcome::Missed { finding: root };
+                }
+                // a client may take another way, and what its application got says whether that was one
+                if self.both() && *party == Party::Client && outcome::served(self.trace, plan) {
+                    return Outcome::Reached { other_way: Some(format!("it was expected {expected}")) };
                 }
                 let (verdict, blame) = match (self.tests(*party), gone) {
                     (true, Some(other)) if other != *party && self.tests(other) => {

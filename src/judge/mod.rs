@@ -10,6 +10,7 @@ pub mod live;
 pub mod monitor;
 pub mod monitors;
 mod outcome;
+mod provoked;
 pub mod schema_check;
 pub mod shapes;
 pub mod stamp;

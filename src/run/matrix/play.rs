@@ -103,7 +103,7 @@ impl<'a> Pair<'a> {
         }
         let left = self.options.cell_time.saturating_sub(self.state.borrow().took);
         if left.is_zero() {
-            return skip(&self.over());
+            return skip(&self.over(transport));
         }
         let paced = self.paced(play.clone());
         let began = Instant::now();
@@ -119,7 +119,7 @@ impl<'a> Pair<'a> {
                 }
             }
             Ok(None) if *self.interrupted.borrow() => Came::Interrupted,
-            Ok(None) => skip(&self.over()),
+            Ok(None) => skip(&self.over(transport)),
             Err(Unready::NeverCame(how)) => {
                 let reason = format!("the client never connected: {how}");
                 self.state.borrow_mut().given_up.get_or_insert((reason.clone(), None));
@@ -135,8 +135,11 @@ impl<'a> Pair<'a> {
     }
 
     /// The time of the cell is over.
-    fn over(&self) -> String {
-        format!("the time of the cell, {} s, was over", self.options.cell_time.as_secs())
+    fn over(&self, transport: Transport) -> String {
+        let what = format!("the time of the cell, {} s, was over", self.options.cell_time.as_secs());
+        let closed = Closed { what: what.clone(), stderr: None, blame: Blame::Environment };
+        self.state.borrow_mut().given_up.get_or_insert((what.clone(), Some(closed.trouble(transport))));
+        what
     }
 
     /// With the patience that the two have earned.

@@ -118,7 +118,9 @@ impl Sum {
         let state = state(cell);
         // a play that was not exercised takes nothing from what the others showed
         let of_plays = plays.keys().copied().filter(|v| *v != Verdict::NotExercised).max();
-        let of_troubles = results.troubles.iter().map(Trouble::verdict).max();
+        // what kept some of it from being played does not hide what the rest showed
+        let cut = |v: Verdict| if v == Verdict::Error && of_plays.is_some() { Verdict::Inconclusive } else { v };
+        let of_troubles = results.troubles.iter().map(Trouble::verdict).map(cut).max();
         let apart = matches!(state, State::Apart(_)).then_some(Verdict::Fail);
         let verdict = [of_plays, of_troubles, apart].into_iter().flatten().max().unwrap_or(Verdict::NotExercised);
         Sum { state, verdict, plays, blamed: blamed(results, verdict), faults: faults(results, knowledge) }
@@ -173,7 +175,8 @@ fn blamed(results: &Results, verdict: Verdict) -> BTreeSet<Blame> {
         let all = played.judgement.findings.iter().enumerate();
         blamed.extend(all.filter(|(i, _)| weight(&played.judgement, *i) == verdict).map(|(_, f)| f.blame));
     }
-    blamed.extend(results.troubles.iter().filter(|t| t.verdict() == verdict).map(|t| t.blame));
+    let open = |t: &Trouble| verdict == Verdict::Inconclusive && t.verdict() == Verdict::Error;
+    blamed.extend(results.troubles.iter().filter(|t| t.verdict() == verdict || open(t)).map(|t| t.blame));
     blamed
 }
 
