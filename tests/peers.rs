@@ -8,7 +8,7 @@
 
 use assert_cmd::Command;
 use libtest_mimic::{Arguments, Failed, Trial};
-use mcp_interop::peer::baseline::{load_adjudications, load_baseline};
+use mcp_interop::peer::baseline::{Knowledge, load_adjudications, load_baseline};
 use mcp_interop::peer::install::{self, Status};
 use mcp_interop::peer::{Config, Peer};
 use mcp_interop::report::{self, Style};
@@ -16,6 +16,7 @@ use mcp_interop::run::baseline::{self, Applied, Coverage};
 use mcp_interop::run::client;
 use mcp_interop::run::drivers::Drivers;
 use mcp_interop::run::foreign::Foreign;
+use mcp_interop::run::matrix::{self, ClientPeer, ServerPeer};
 use mcp_interop::run::server::{self, Options};
 use mcp_interop::run::{Results, Summary, surroundings};
 use mcp_interop::scenario::exchange::Patience;
@@ -25,6 +26,7 @@ use mcp_interop::trace::Transport;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, LazyLock, Mutex, OnceLock};
+use std::time::Duration;
 use tokio::sync::watch;
 
 fn main() {
@@ -51,6 +53,24 @@ fn main() {
                 add(format!("{}{} {transport}", peer.name, side.said()), Box::new(move || on(peer, side, transport)));
             }
             add(format!("{}{} entries", peer.name, side.said()), Box::new(move || entries(peer, side)));
+        }
+    }
+    for (client, server) in peers().iter().flat_map(|client| peers().iter().map(move |server| (client, server))) {
+        let driven = client.client.as_ref().is_some_and(|client| client.driver.is_some());
+        let missing = [client, server].into_iter().find_map(|peer| match install::status(peer) {
+            Status::Needs(program) => Some(format!("not run: needs {program}")),
+            _ => None,
+        });
+        for transport in server.server.transports().into_iter().filter(|_| driven) {
+            let name = format!("{} with {} {transport}", client.name, server.name);
+            trials.push(match &missing {
+                Some(why) if ci => {
+                    let why = format!("{why}, and CI is set: every peer must be run");
+                    Trial::test(name, move || Err(Failed::from(why)))
+                }
+                Some(why) => Trial::test(name, || Ok(())).with_kind(why).with_ignored_flag(true),
+                None => Trial::test(name, move || together(client, server, transport)),
+            });
         }
     }
     trials.push(Trial::test("a peer that is not installed is said to be so", not_installed));
@@ -96,13 +116,14 @@ impl Side {
     }
 }
 
+/// One run at a time over each transport: what rests on a deadline must not fail because the machine is busy with tests.
+static TURNS: [Mutex<()>; 2] = [Mutex::new(()), Mutex::new(())];
+
 type Run = Arc<OnceLock<Result<Results, String>>>;
 
 /// What came of a run against a peer; each is made once, whoever asks first.
 fn run(peer: &'static Peer, side: Side, transport: Transport) -> Result<Results, String> {
     static RUNS: Mutex<BTreeMap<(&str, Side, Transport), Run>> = Mutex::new(BTreeMap::new());
-    // one run at a time over each transport: what rests on a deadline must not fail because the machine is busy with tests
-    static TURNS: [Mutex<()>; 2] = [Mutex::new(()), Mutex::new(())];
     let run = Arc::clone(RUNS.lock().unwrap().entry((peer.name.as_str(), side, transport)).or_default());
     run.get_or_init(|| {
         set_up(peer)?;
@@ -167,6 +188,64 @@ fn play_client(peer: &Peer, transport: Transport) -> Result<Results, String> {
         clients.stop().await;
         played
     }))
+}
+
+/// What two peers play together: what everybody does, and what this program was made for.
+const TOGETHER: [&str; 2] = ["tools/list-and-call", "tasks/question-in-a-task"];
+
+/// Two peers together on one transport: all that is found of either has been looked at.
+fn together(client: &'static Peer, server: &'static Peer, transport: Transport) -> Result<(), Failed> {
+    set_up(client)?;
+    set_up(server)?;
+    let loaded = files::embedded();
+    let ids: Vec<&str> = loaded.scenarios.iter().map(|s| s.id.as_str()).collect();
+    let spec = client.client.as_ref().ok_or("it has no client")?;
+    let load = |baseline: Option<&Path>, adjudications: Option<&Path>| {
+        Knowledge::load(baseline, adjudications, &ids).map_err(|e| e.to_string())
+    };
+    let clients = [ClientPeer {
+        name: client.name.clone(),
+        words: Vec::new(),
+        driver: spec.driver.clone().ok_or("its client has no driver")?,
+        revisions: client.revisions.clone(),
+        knowledge: load(spec.baseline.as_deref(), spec.adjudications.as_deref())?,
+        unready: None,
+    }];
+    let servers = [ServerPeer {
+        name: server.name.clone(),
+        words: Vec::new(),
+        spec: server.server.clone(),
+        revisions: server.revisions.clone(),
+        bound: server.bound.clone(),
+        knowledge: load(server.baseline.as_deref(), server.adjudications.as_deref())?,
+        unready: None,
+    }];
+    let options = matrix::Options {
+        revisions: vec![Revision::DEFAULT],
+        transports: vec![transport],
+        patience: Patience::default(),
+        jobs: 1,
+        cell_time: Duration::from_secs(60),
+        words: Vec::new(),
+        program: env!("CARGO_BIN_EXE_mcp-interop").into(),
+    };
+    let scenarios: Vec<_> = loaded.scenarios.into_iter().filter(|s| TOGETHER.contains(&s.id.as_str())).collect();
+    let (_hold, interrupted) = watch::channel(false);
+    let mut random = surroundings::random();
+    let mut quiet = |_: &matrix::Step<'_>| {};
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let turn = TURNS[usize::from(transport == Transport::Http)].lock();
+    let playing = matrix::matrix(&clients, &servers, &scenarios, &options, &mut random, &mut quiet, interrupted);
+    let matrix = runtime.block_on(playing);
+    drop(turn);
+    let cell = matrix.cells.first().ok_or("nothing was played")?;
+    let mut wrong: Vec<String> = cell.results.troubles.iter().map(|t| t.what.clone()).collect();
+    if cell.results.played.len() != TOGETHER.len() {
+        wrong.push(format!("{} of {} scenarios were played", cell.results.played.len(), TOGETHER.len()));
+    }
+    let unseen = cell.sum.faults.iter().filter(|fault| fault.unseen());
+    wrong.extend(unseen.map(|fault| format!("nobody has looked at {}", fault.key)));
+    if wrong.is_empty() { Ok(()) } else { Err(format!("{}\n\n{}", wrong.join("\n"), told(&cell.results)).into()) }
 }
 
 /// The run beside the baseline and the adjudications of the peer.

@@ -149,10 +149,10 @@ fn details(out: &mut String, number: usize, finding: &Named<'_>, matrix: &Matrix
         escape(&finding.sentence())
     );
     if let Some((_, _, first)) = finding.first() {
-        let _ = write!(out, "<p>Expected {}; came {}.</p>\n", escape(&first.expected), escape(&first.found));
+        let _ = writeln!(out, "<p>Expected {}; came {}.</p>", escape(&first.expected), escape(&first.found));
     }
     if let Some(standing) = finding.standing() {
-        let _ = write!(out, "<p class=\"not-exercised\">{}</p>\n", escape(&standing));
+        let _ = writeln!(out, "<p class=\"not-exercised\">{}</p>", escape(&standing));
     }
     out.push_str("<ul>\n");
     for (cell, shows) in &finding.places {
@@ -161,9 +161,9 @@ fn details(out: &mut String, number: usize, finding: &Named<'_>, matrix: &Matrix
             let (Some((played, found)), Some(name)) = (shown(cell, show), names.get(show.play)) else { continue };
             let event = found.event.map_or_else(String::new, |event| format!(", event {event}"));
             let pair = format!("{} with {}", cell.client, cell.server);
-            let _ = write!(
+            let _ = writeln!(
                 out,
-                "<li><a href=\"#{}\">{}</a>: <a href=\"{}/{name}\">{}</a>{event}</li>\n",
+                "<li><a href=\"#{}\">{}</a>: <a href=\"{}/{name}\">{}</a>{event}</li>",
                 anchor(cell, matrix),
                 escape(&pair),
                 folder(cell),
@@ -189,9 +189,9 @@ fn section(out: &mut String, cell: &Cell, matrix: &Matrix) {
     let names = traces::names(&cell.results.played);
     for (played, name) in cell.results.played.iter().zip(names) {
         let verdict = played.judgement.verdict;
-        let _ = write!(
+        let _ = writeln!(
             out,
-            "<li><span class=\"{}\">{verdict}</span> <a href=\"{}/{name}\">{}</a> {}\n",
+            "<li><span class=\"{}\">{verdict}</span> <a href=\"{}/{name}\">{}</a> {}",
             class(verdict),
             folder(cell),
             escape(&played.name()),
@@ -205,7 +205,7 @@ fn section(out: &mut String, cell: &Cell, matrix: &Matrix) {
         );
     }
     for (why, scenarios) in left_out(cell) {
-        let _ = write!(out, "<li>not played: {}: {}</li>\n", escape(&scenarios.join(", ")), escape(why));
+        let _ = writeln!(out, "<li>not played: {}: {}</li>", escape(&scenarios.join(", ")), escape(why));
     }
     out.push_str("</ul>\n</section>\n");
 }

@@ -219,7 +219,7 @@ pub fn exit_code(matrix: &Matrix) -> u8 {
     for cell in &matrix.cells {
         let findings = cell.results.played.iter().flat_map(|p| &p.judgement.findings);
         let defect = |f: &Finding| matches!(f.blame, Blame::Harness | Blame::Scenario);
-        if findings.clone().any(|f| defect(f)) {
+        if findings.clone().any(defect) {
             codes.push(exit::DEFECT);
         }
         if cell.sum.unknown(&cell.results) {
