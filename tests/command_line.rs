@@ -207,6 +207,21 @@ fn a_selection_that_is_ruled_out_says_by_what() {
 }
 
 #[test]
+fn of_several_that_are_asked_for_those_that_are_ruled_out_are_named() {
+    let chosen = ["--scenario", "tools/list-and-call", "--scenario", "http/refusals", "--transport", "stdio"];
+    let came = run(&[&["server"], &chosen[..]].concat());
+    assert_eq!(came.code, 0, "{}", came.out);
+    assert_eq!(came.err, "note: nothing of `http/refusals` is played: it is not played over stdio\n");
+    let came = run(&["client", "--scenario", "tools/list-and-call", "--scenario", "http/refusals"]);
+    assert_eq!(came.code, 0, "{}", came.out);
+    assert!(
+        came.err.starts_with("note: nothing of `http/refusals` is played: it shows nothing of a client"),
+        "{}",
+        came.err
+    );
+}
+
+#[test]
 fn the_faults_are_listed() {
     let came = run(&["list", "--faults"]);
     assert_eq!(came.code, 0, "{}", came.err);
@@ -272,8 +287,21 @@ fn a_peer_that_is_not_installed_is_exit_4_and_the_command_that_installs_it_is_sh
 
 #[test]
 fn help_of_every_subcommand() {
-    for name in ["", "server", "pair", "matrix", "judge", "list", "lint", "explain", "serve", "peers", "peers install"]
-    {
+    for name in [
+        "",
+        "server",
+        "pair",
+        "matrix",
+        "judge",
+        "draw",
+        "draft",
+        "list",
+        "lint",
+        "explain",
+        "serve",
+        "peers",
+        "peers install",
+    ] {
         let mut arguments: Vec<&str> = name.split_whitespace().collect();
         arguments.push("--help");
         let came = run(&arguments);

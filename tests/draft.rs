@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
+mod between_peers;
+mod installed;
 mod recorded;
 
 use libtest_mimic::{Arguments, Failed, Trial};
@@ -61,8 +63,9 @@ struct Way {
 
 fn main() {
     let arguments = Arguments::from_args();
-    let trials: Vec<Trial> =
+    let mut trials: Vec<Trial> =
         ways().into_iter().map(|way| Trial::test(way.name(), move || check(&way).map_err(Failed::from))).collect();
+    trials.extend(between_peers::trials());
     libtest_mimic::run(&arguments, trials).exit();
 }
 

@@ -1,52 +1,53 @@
 //! Every peer of harness.toml, on every transport that it speaks: set up, played against with all scenarios, and held
 //! against what is known of it. A finding that nobody has looked at fails, and so does an entry that no longer holds.
 //!
-//! A peer whose programs are missing is passed over, with the reason in brackets before its name; with `CI` set in the
-//! environment that is a failure.
+//! A peer whose programs are missing is passed over, but not in CI; see [`installed`].
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
+mod installed;
+
 use assert_cmd::Command;
+use installed::{peers, set_up};
 use libtest_mimic::{Arguments, Failed, Trial};
-use mcp_interop::peer::baseline::{Knowledge, load_adjudications, load_baseline};
-use mcp_interop::peer::install::{self, Status};
-use mcp_interop::peer::{Config, Peer};
+use mcp_interop::judge::finding::{Finding, Verdict};
+use mcp_interop::peer::baseline::{load_adjudications, load_baseline};
+use mcp_interop::peer::{Peer, ServerSpec};
 use mcp_interop::report::{self, Style};
 use mcp_interop::run::baseline::{self, Applied, Coverage};
 use mcp_interop::run::client;
 use mcp_interop::run::drivers::Drivers;
 use mcp_interop::run::foreign::Foreign;
-use mcp_interop::run::matrix::{self, ClientPeer, ServerPeer};
 use mcp_interop::run::server::{self, Options};
-use mcp_interop::run::{Results, Summary, surroundings};
+use mcp_interop::run::{Played, Results, Summary, surroundings};
+use mcp_interop::scenario::Scenario;
 use mcp_interop::scenario::exchange::Patience;
 use mcp_interop::scenario::files;
 use mcp_interop::spec::Revision;
 use mcp_interop::trace::Transport;
 use std::collections::BTreeMap;
-use std::path::Path;
-use std::sync::{Arc, LazyLock, Mutex, OnceLock};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, OnceLock};
 use tokio::sync::watch;
+
+/// What must be done with the wish for a task where none was declared.
+const IGNORES_THE_WISH: &str = "tasks.support.undeclared-ignores-augmentation";
+
+/// What the servers answer when they are started without tasks and a call wishes to be one: the error, of one that does not ignore
+/// the wish as it must.
+const WITHOUT_TASKS: [(&str, Option<i64>); 3] = [
+    // "Server does not support task creation": the SDK looks at what it declares before it looks at the tool
+    ("typescript-v1", Some(-32603)),
+    ("python-v1", None),
+    // "Tool does not support task-based invocation": the SDK looks at the tool alone
+    ("rust-v2", Some(-32602)),
+];
 
 fn main() {
     let arguments = Arguments::from_args();
-    let ci = std::env::var_os("CI").is_some_and(|v| !v.is_empty());
     let mut trials = Vec::new();
     for peer in peers() {
-        let missing = match install::status(peer) {
-            Status::Needs(program) => Some(format!("not run: needs {program}")),
-            _ => None,
-        };
         let mut add = |name: String, test: Box<dyn FnOnce() -> Result<(), Failed> + Send>| {
-            trials.push(match &missing {
-                Some(why) if ci => {
-                    let why = format!("{why}, and CI is set: every peer must be run");
-                    Trial::test(name, move || Err(Failed::from(why)))
-                }
-                Some(why) => Trial::test(name, test).with_kind(why).with_ignored_flag(true),
-                None => Trial::test(name, test),
-            });
+            trials.push(installed::trial(name, &[peer], test));
         };
         for side in Side::of(peer) {
             for transport in side.transports(peer) {
@@ -54,38 +55,14 @@ fn main() {
             }
             add(format!("{}{} entries", peer.name, side.said()), Box::new(move || entries(peer, side)));
         }
-    }
-    for (client, server) in peers().iter().flat_map(|client| peers().iter().map(move |server| (client, server))) {
-        let driven = client.client.as_ref().is_some_and(|client| client.driver.is_some());
-        let missing = [client, server].into_iter().find_map(|peer| match install::status(peer) {
-            Status::Needs(program) => Some(format!("not run: needs {program}")),
-            _ => None,
-        });
-        for transport in server.server.transports().into_iter().filter(|_| driven) {
-            let name = format!("{} with {} {transport}", client.name, server.name);
-            trials.push(match &missing {
-                Some(why) if ci => {
-                    let why = format!("{why}, and CI is set: every peer must be run");
-                    Trial::test(name, move || Err(Failed::from(why)))
-                }
-                Some(why) => Trial::test(name, || Ok(())).with_kind(why).with_ignored_flag(true),
-                None => Trial::test(name, move || together(client, server, transport)),
-            });
+        if let Some((_, error)) = WITHOUT_TASKS.iter().find(|(name, _)| *name == peer.name) {
+            add(format!("{} without tasks", peer.name), Box::new(move || without_tasks(peer, *error)));
         }
     }
     trials.push(Trial::test("a peer that is not installed is said to be so", not_installed));
     trials.push(Trial::test("a peer that needs a program is said to need it", needs_a_program));
     trials.push(Trial::test("a peer whose program is missing is passed over, but not in CI", passed_over));
     libtest_mimic::run(&arguments, trials).exit();
-}
-
-/// The peers of this repository.
-fn peers() -> &'static [Peer] {
-    static CONFIG: LazyLock<Config> = LazyLock::new(|| {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("harness.toml");
-        Config::load(&path).unwrap_or_else(|e| panic!("{e}"))
-    });
-    &CONFIG.peers
 }
 
 /// Which of a peer's programs is tested.
@@ -116,14 +93,13 @@ impl Side {
     }
 }
 
-/// One run at a time over each transport: what rests on a deadline must not fail because the machine is busy with tests.
-static TURNS: [Mutex<()>; 2] = [Mutex::new(()), Mutex::new(())];
-
 type Run = Arc<OnceLock<Result<Results, String>>>;
 
 /// What came of a run against a peer; each is made once, whoever asks first.
 fn run(peer: &'static Peer, side: Side, transport: Transport) -> Result<Results, String> {
     static RUNS: Mutex<BTreeMap<(&str, Side, Transport), Run>> = Mutex::new(BTreeMap::new());
+    // one run at a time over each transport: what rests on a deadline must not fail because the machine is busy with tests
+    static TURNS: [Mutex<()>; 2] = [Mutex::new(()), Mutex::new(())];
     let run = Arc::clone(RUNS.lock().unwrap().entry((peer.name.as_str(), side, transport)).or_default());
     run.get_or_init(|| {
         set_up(peer)?;
@@ -138,17 +114,6 @@ fn run(peer: &'static Peer, side: Side, transport: Transport) -> Result<Results,
     .clone()
 }
 
-/// Sets the peer up, one test at a time, also when several test programs run.
-fn set_up(peer: &Peer) -> Result<(), String> {
-    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{}.lock", peer.name));
-    let file = std::fs::File::create(&path).map_err(|e| format!("{}: {e}", path.display()))?;
-    file.lock().map_err(|e| format!("{}: {e}", path.display()))?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let mut say = |command: &mcp_interop::peer::Command| eprintln!("{}: {}", peer.name, command.line());
-    let installed = runtime.block_on(install::install(peer, false, install::PATIENCE, &mut say));
-    installed.map(drop).map_err(|e| e.to_string())
-}
-
 fn play(peer: &Peer, transport: Transport) -> Results {
     let options = Options {
         words: format!("--peer {}", peer.name),
@@ -158,12 +123,41 @@ fn play(peer: &Peer, transport: Transport) -> Results {
         claimed_tools: peer.claims.tools.clone(),
         ..Options::new(&peer.name, Revision::DEFAULT)
     };
-    let servers = Foreign::new(peer.server.clone());
-    let scenarios = files::embedded().scenarios;
+    play_with(&options, peer.server.clone(), &files::embedded().scenarios)
+}
+
+fn play_with(options: &Options, server: ServerSpec, scenarios: &[Scenario]) -> Results {
+    let servers = Foreign::new(server);
     let (_hold, interrupted) = watch::channel(false);
     let mut random = surroundings::random();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(server::server(&servers, &scenarios, &options, &mut surroundings::real, &mut random, interrupted))
+    runtime.block_on(server::server(&servers, scenarios, options, &mut surroundings::real, &mut random, interrupted))
+}
+
+/// A server that was told to do without tasks, over all its transports: it is judged as one that has none.
+fn without_tasks(peer: &'static Peer, error: Option<i64>) -> Result<(), Failed> {
+    set_up(peer)?;
+    let mut server = peer.server.clone();
+    for command in [&mut server.stdio, &mut server.http].into_iter().flatten() {
+        let place = command.words.iter().position(|word| word == "--http").unwrap_or(command.words.len());
+        command.words.insert(place, "--no-tasks".to_owned());
+    }
+    let transports = server.transports();
+    let options = Options { transports: transports.clone(), ..Options::new(&peer.name, Revision::DEFAULT) };
+    let mut scenarios = files::embedded().scenarios;
+    scenarios.retain(|scenario| scenario.id == "tasks/undeclared");
+    let results = play_with(&options, server, &scenarios);
+    let proven = |played: &Played| {
+        let checks = &played.judgement.checks;
+        let broken = |f: &Finding| f.requirement.as_deref() == Some(IGNORES_THE_WISH);
+        match error {
+            None => checks.iter().any(|c| c.requirement == IGNORES_THE_WISH && c.verdict == Verdict::Pass),
+            Some(code) => played.judgement.findings.iter().any(|f| broken(f) && f.found.contains(&code.to_string())),
+        }
+    };
+    let well = results.played.len() == transports.len() && results.played.iter().all(proven);
+    let expected = error.map_or("it to be ignored".to_owned(), |code| format!("the error {code}"));
+    expect(well, &expected, &told(&results))
 }
 
 fn play_client(peer: &Peer, transport: Transport) -> Result<Results, String> {
@@ -188,64 +182,6 @@ fn play_client(peer: &Peer, transport: Transport) -> Result<Results, String> {
         clients.stop().await;
         played
     }))
-}
-
-/// What two peers play together: what everybody does, and what this program was made for.
-const TOGETHER: [&str; 2] = ["tools/list-and-call", "tasks/question-in-a-task"];
-
-/// Two peers together on one transport: all that is found of either has been looked at.
-fn together(client: &'static Peer, server: &'static Peer, transport: Transport) -> Result<(), Failed> {
-    set_up(client)?;
-    set_up(server)?;
-    let loaded = files::embedded();
-    let ids: Vec<&str> = loaded.scenarios.iter().map(|s| s.id.as_str()).collect();
-    let spec = client.client.as_ref().ok_or("it has no client")?;
-    let load = |baseline: Option<&Path>, adjudications: Option<&Path>| {
-        Knowledge::load(baseline, adjudications, &ids).map_err(|e| e.to_string())
-    };
-    let clients = [ClientPeer {
-        name: client.name.clone(),
-        words: Vec::new(),
-        driver: spec.driver.clone().ok_or("its client has no driver")?,
-        revisions: client.revisions.clone(),
-        knowledge: load(spec.baseline.as_deref(), spec.adjudications.as_deref())?,
-        unready: None,
-    }];
-    let servers = [ServerPeer {
-        name: server.name.clone(),
-        words: Vec::new(),
-        spec: server.server.clone(),
-        revisions: server.revisions.clone(),
-        bound: server.bound.clone(),
-        knowledge: load(server.baseline.as_deref(), server.adjudications.as_deref())?,
-        unready: None,
-    }];
-    let options = matrix::Options {
-        revisions: vec![Revision::DEFAULT],
-        transports: vec![transport],
-        patience: Patience::default(),
-        jobs: 1,
-        cell_time: Duration::from_secs(60),
-        words: Vec::new(),
-        program: env!("CARGO_BIN_EXE_mcp-interop").into(),
-    };
-    let scenarios: Vec<_> = loaded.scenarios.into_iter().filter(|s| TOGETHER.contains(&s.id.as_str())).collect();
-    let (_hold, interrupted) = watch::channel(false);
-    let mut random = surroundings::random();
-    let mut quiet = |_: &matrix::Step<'_>| {};
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let turn = TURNS[usize::from(transport == Transport::Http)].lock();
-    let playing = matrix::matrix(&clients, &servers, &scenarios, &options, &mut random, &mut quiet, interrupted);
-    let matrix = runtime.block_on(playing);
-    drop(turn);
-    let cell = matrix.cells.first().ok_or("nothing was played")?;
-    let mut wrong: Vec<String> = cell.results.troubles.iter().map(|t| t.what.clone()).collect();
-    if cell.results.played.len() != TOGETHER.len() {
-        wrong.push(format!("{} of {} scenarios were played", cell.results.played.len(), TOGETHER.len()));
-    }
-    let unseen = cell.sum.faults.iter().filter(|fault| fault.unseen());
-    wrong.extend(unseen.map(|fault| format!("nobody has looked at {}", fault.key)));
-    if wrong.is_empty() { Ok(()) } else { Err(format!("{}\n\n{}", wrong.join("\n"), told(&cell.results)).into()) }
 }
 
 /// The run beside the baseline and the adjudications of the peer.

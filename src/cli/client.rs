@@ -19,7 +19,7 @@ use crate::run::{Results, surroundings};
 use crate::scenario::Scenario;
 use crate::scenario::exchange::Patience;
 use crate::spec::Revision;
-use crate::trace::Transport;
+use crate::trace::{Seat, Transport};
 use clap::Args;
 use std::path::{Path, PathBuf};
 
@@ -89,6 +89,7 @@ pub(super) fn run(arguments: Arguments) -> Result<u8, String> {
         }
         options.transports = vec![wanted];
     }
+    arguments.selection.note_ruled_out(&scenarios, Seat::Server, arguments.revision, &options.transports);
     if let Some(peer) = &arguments.peer
         && let Some(why) = super::peers::unready(arguments.config.as_deref(), peer)?
     {

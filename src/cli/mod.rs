@@ -64,7 +64,7 @@ enum Command {
     Draw(draw::Arguments),
     /// Write a scenario file of what was recorded
     Draft(draft::Arguments),
-    /// Offer the embedded server over stdio or HTTP
+    /// Offer the embedded server over stdio or HTTP; or put a fault before a server of your own
     Serve(Box<serve::Arguments>),
     /// Be a driver: move the embedded client as standard input says
     Drive(Box<drive::Arguments>),

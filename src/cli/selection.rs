@@ -1,11 +1,12 @@
 //! Which scenarios: the options that several subcommands share.
 
 use super::screen;
-use crate::run::folder;
+use crate::run::{agenda, folder};
 use crate::scenario::Scenario;
 use crate::scenario::diagnostic::closest;
 use crate::scenario::files::{self, Loaded};
 use crate::spec::{Era, Revision};
+use crate::trace::{Seat, Transport};
 use clap::Args;
 use std::path::{Path, PathBuf};
 
@@ -72,6 +73,17 @@ impl Selection {
             screen::note(warning.render(false).trim_end());
         }
         self.pick(loaded.scenarios)
+    }
+
+    /// Says which of several that were asked for are not played at all, and why. One that was asked for alone stands in the report.
+    pub(super) fn note_ruled_out(&self, all: &[Scenario], seat: Seat, revision: Revision, transports: &[Transport]) {
+        for wanted in self.scenarios.iter().filter(|_| self.scenarios.len() > 1) {
+            let meant = all.iter().filter(|s| fits(wanted, &s.id));
+            let why: Option<Vec<String>> = meant.map(|s| agenda::ruled_out(s, seat, revision, transports)).collect();
+            if let Some(why) = why.as_deref().and_then(<[String]>::first) {
+                screen::note(&format!("note: nothing of `{wanted}` is played: {why}"));
+            }
+        }
     }
 
     /// Is it less (or something else) than all that is built in?

@@ -15,6 +15,7 @@ use crate::run::server::{self, Options};
 use crate::run::{Results, surroundings};
 use crate::scenario::Scenario;
 use crate::spec::Revision;
+use crate::trace::Seat;
 use crate::transport::http_client::Endpoint;
 use clap::Args;
 use std::path::PathBuf;
@@ -71,6 +72,7 @@ pub(super) fn run(arguments: Arguments) -> Result<u8, String> {
         }
         options.transports = vec![wanted];
     }
+    arguments.selection.note_ruled_out(&scenarios, Seat::Client, arguments.revision, &options.transports);
     if let Some(peer) = &arguments.peer
         && let Some(why) = super::peers::unready(arguments.config.as_deref(), peer)?
     {

@@ -4,6 +4,7 @@ use super::departure::departure;
 use super::forget::in_session;
 use super::order::{Clock, Fact, Mark};
 use super::past::{Past, Sort};
+use super::patience::limited;
 use super::session::{Register, survey};
 use super::task::{Creation, Place, Sighting, Task, leaf, terminal};
 use super::{Conversation, Exit, Said};
@@ -45,6 +46,7 @@ impl Conversation {
                 .or(events.last())
                 .map_or(0, |e| e.at),
             departure: departure(events),
+            limited: limited(events),
             exits: events
                 .iter()
                 .filter_map(|e| match &e.body {

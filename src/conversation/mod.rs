@@ -10,12 +10,14 @@ mod forget;
 pub mod groups;
 pub mod order;
 pub mod past;
+mod patience;
 pub mod session;
 pub mod task;
 
 pub use departure::{Departure, Moment};
 pub use order::{End, Order, Point};
 pub use past::{Past, Sort};
+pub use patience::Limited;
 pub use session::{Item, RoundTrip, Session, Stream};
 pub use task::{Creation, Place, Sighting, Task};
 
@@ -189,6 +191,8 @@ pub struct Conversation {
     pub departure: Option<Departure>,
     /// The programs that ended.
     pub exits: Vec<Exit>,
+    /// What the application above the client was to wait for only so long.
+    pub limited: Vec<Limited>,
     order: order::Clock,
     /// What is known of what is not held any more; of a trace that is held whole, nothing.
     pub past: Arc<Past>,

@@ -5,6 +5,7 @@ use super::names::{Names, path};
 use super::value::{any, at, blocks, literal, object, related, said, type_of};
 use crate::conversation::Said;
 use crate::scenario::pattern::{Pattern, Shape, Type};
+use crate::spec::methods;
 use crate::wire::Party;
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -66,8 +67,10 @@ pub(super) fn params(
             members.extend(reason.map(|reason| ("reason", said(reason, from, names))));
         }
         _ => {
+            // what cannot be a task is not asked for as one, whatever stands there
+            let as_task = methods::find(said_.revision, method).is_some_and(|m| m.augmentable.is_some());
             let known = params.as_object().into_iter().flatten();
-            for (name, value) in known.filter(|(name, _)| *name != "_meta") {
+            for (name, value) in known.filter(|(name, _)| *name != "_meta" && (*name != "task" || as_task)) {
                 members.push((name.as_str(), said(value, from, names)));
             }
         }
@@ -82,12 +85,12 @@ fn typed(field: &Value) -> Pattern {
 }
 
 /// What is asserted of an error.
-pub(super) fn error(said_: &Said, ours: Option<Party>) -> Pattern {
+pub(super) fn error(said_: &Said, ours: Option<Party>, names: &Names) -> Pattern {
     let error = said_.message.error();
     let code = error.get("code").filter(|code| code.is_i64());
     let mut members = vec![("code", code.map_or_else(|| at(Shape::Any), |code| literal(code.clone())))];
     if ours == Some(said_.from) {
-        members.extend(error.get("message").map(|message| ("message", literal(message.clone()))));
+        members.extend(error.get("message").map(|message| ("message", said(message, said_.from, names))));
     }
     object(members)
 }

@@ -8,8 +8,10 @@ mod message;
 mod names;
 mod part;
 mod proofs;
+mod secrets;
 mod value;
 mod write;
+mod wrong;
 
 use crate::conversation::Conversation;
 use crate::judge::Judgement;
@@ -24,8 +26,12 @@ use crate::trace::Trace;
 pub struct Wish {
     /// The title of the scenario; without it, one that says whose session it was.
     pub title: Option<String>,
-    /// Which session of the capture, from 1; without it, the one in which most was said.
+    /// Which session of the trace, from 0; without it, the one in which most was said.
     pub session: Option<usize>,
+    /// So many sessions of the capture come before those of the trace.
+    pub before: usize,
+    /// So many there are in the capture, where there are more than in the trace.
+    pub sessions: usize,
     /// The name of the capture, for the first line.
     pub from: String,
 }
@@ -42,14 +48,6 @@ pub struct Draft {
 /// Why there is nothing to draft.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DraftError {
-    /// The capture has no such session.
-    #[error("the capture has {of}, and session {wanted} is none of them", of = count(*of, "session"))]
-    NoSession {
-        /// What was asked for.
-        wanted: usize,
-        /// How many there are.
-        of: usize,
-    },
     /// It speaks a revision without `initialize`.
     #[error(
         "the session speaks {0}; only sessions of revisions up to 2025-11-25, which begin with `initialize`, can be drafted"
@@ -77,34 +75,36 @@ pub fn draft(trace: &Trace, judgement: &Judgement, wish: &Wish) -> Result<Draft,
         return Err(DraftError::Nothing("in the capture"));
     }
     let busiest = said.iter().enumerate().max_by_key(|(i, n)| (**n, std::cmp::Reverse(*i))).map_or(0, |(i, _)| i);
-    let chosen = match wish.session {
-        None => busiest,
-        Some(wanted) => {
-            wanted.checked_sub(1).filter(|i| *i < said.len()).ok_or(DraftError::NoSession { wanted, of: said.len() })?
-        }
-    };
+    let chosen = wish.session.unwrap_or(busiest);
     let session = conversation.sessions.get(chosen);
     let revision = session.and_then(|s| s.revision).unwrap_or(trace.header.revision);
     if revision.era() == Era::Modern {
         return Err(DraftError::Modern(revision));
     }
     let mut head = Vec::new();
-    if said.len() > 1 {
-        let (mine, all) = (said.get(chosen).copied().unwrap_or(0), said.iter().sum::<usize>());
+    let sessions = wish.sessions.max(said.len());
+    if sessions > 1 {
+        let mine = count(said.get(chosen).copied().unwrap_or(0), "message");
         let why = if wish.session.is_none() { ", in which most was said" } else { "" };
-        head.push(format!("session {} of {}{why}: {mine} of {all} messages", chosen + 1, said.len()));
+        head.push(format!("session {} of {sessions}{why}: {mine}", wish.before + chosen + 1));
     }
-    if trace.end().is_none() {
+    // what shows messages alone has no end
+    let ends = trace.header.captured.iter().any(|kind| kind == "stream-closed");
+    if ends && trace.end().is_none() {
         head.push("the capture breaks off: what would have come is not known".into());
     }
     if session.is_none_or(|s| s.initialize.is_none()) {
         head.push(format!("no handshake was recorded: that it is revision {revision} is presumed"));
     }
-    let mut course = course::course(trace, &conversation, chosen);
+    let mut course = course::course(trace, &conversation, judgement, chosen);
     if !course.parts.iter().any(|part| !matches!(part, part::Part::Note(_))) {
         return Err(DraftError::Nothing("after the handshake"));
     }
+    names::settle(&mut course);
     names::forget_what_is_used_once(&mut course);
+    for name in course.names.anew() {
+        head.push(format!("what `${name}` stands for may be a secret and is not copied: put your own there"));
+    }
     let needs = proofs::needs(&conversation, chosen, revision);
     proofs::claim(&mut course, trace, judgement, revision);
     let title = wish.title.clone().unwrap_or_else(|| {

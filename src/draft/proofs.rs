@@ -1,9 +1,9 @@
 //! What a draft needs of the parties, and what it claims to show.
 
 use super::course::Course;
-use super::part::{Act, Part};
+use super::part::Part;
 use super::value::literal;
-use crate::conversation::Conversation;
+use crate::conversation::{Conversation, Said};
 use crate::judge::{Judgement, monitors};
 use crate::scenario::pattern::Shape;
 use crate::scenario::spelling;
@@ -48,7 +48,9 @@ pub(super) fn needs(conversation: &Conversation, session: usize, revision: Revis
     let mut things: BTreeMap<&'static str, BTreeSet<String>> = BTreeMap::new();
     for said in conversation.said.iter().filter(|s| s.session == session && s.is_request()) {
         let served = said.answered_by.iter().filter_map(|i| conversation.get(*i)).any(|answer| answer.is_result());
-        if let Some(method) = said.method.as_deref().and_then(|m| methods::find(revision, m)) {
+        let method = said.method.as_deref().and_then(|m| methods::find(revision, m));
+        let method = method.filter(|m| m.is_request() && m.from.has(said.from));
+        if let Some(method) = method {
             // what was asked for though it was not declared must be lacking the next time too
             let mut lack = |party: Party, path: &str| {
                 if conversation.declares(said, party, path) == Some(false) {
@@ -62,9 +64,7 @@ pub(super) fn needs(conversation: &Conversation, session: usize, revision: Revis
                 lack(said.to(), leaf);
             }
         }
-        let Some(method) = said.method.as_deref().and_then(|m| methods::find(revision, m)).filter(|_| served) else {
-            continue;
-        };
+        let Some(method) = method.filter(|_| served) else { continue };
         let mut need = |party: Party, path: &str| {
             // what was not declared was not needed either
             if conversation.declares(said, party, path) != Some(false) {
@@ -79,6 +79,15 @@ pub(super) fn needs(conversation: &Conversation, session: usize, revision: Revis
         if let (true, Some(leaf)) = (said.augmented, method.augmentable) {
             need(said.to(), leaf);
         }
+        // what is asked for in a way that has a capability of its own
+        let params = said.message.params();
+        match method.name {
+            "elicitation/create" if params.get("mode").is_some_and(|mode| mode == "url") => {
+                need(said.to(), "elicitation.url");
+            }
+            "sampling/createMessage" if params.get("tools").is_some() => need(said.to(), "sampling.tools"),
+            _ => {}
+        }
         let (thing, member) = match method.name {
             "tools/call" => ("tool", "name"),
             "prompts/get" => ("prompt", "name"),
@@ -86,7 +95,12 @@ pub(super) fn needs(conversation: &Conversation, session: usize, revision: Revis
             _ => continue,
         };
         let name = said.message.params().get(member).and_then(|name| name.as_str());
-        things.entry(thing).or_default().extend(name.map(str::to_owned));
+        things.entry(thing).or_default().extend(name.filter(|name| !name.is_empty()).map(str::to_owned));
+    }
+    let changes =
+        |s: &&Said| s.session == session && s.from == Party::Client && s.notifies("notifications/roots/list_changed");
+    if conversation.said.iter().any(|s| changes(&s)) {
+        capabilities.entry(Party::Client).or_default().insert("roots.listChanged".into());
     }
     // what the harness did not declare by itself it must not declare the next time either
     if let (Some(party), Some(session)) = (conversation.seat.ours(), conversation.sessions.get(session)) {
@@ -150,15 +164,15 @@ pub(super) fn claim(course: &mut Course, trace: &Trace, judgement: &Judgement, r
     for way in [Claim::Particular, Claim::Everywhere, Claim::Carried] {
         let mut claimed: BTreeSet<(&str, Party)> = BTreeSet::new();
         for part in &mut course.parts {
-            each(part, &mut |events, acting, asker, proves| {
+            each(part, &mut |events, acting, proves| {
                 for cleared in judgement.cleared.iter().filter(|c| events.contains(&c.event) && !c.presumed) {
                     let Some(requirement) = catalogue.get(&cleared.requirement) else { continue };
-                    let asker = requestor.unwrap_or(asker);
                     let bound = match requirement.party {
                         Bound::Party(party) => party == cleared.party,
                         Bound::Both => true,
-                        Bound::Requestor => asker == cleared.party,
-                        Bound::Receiver => asker.other() == cleared.party,
+                        // a reader of the file has to be able to tell who they are
+                        Bound::Requestor => requestor == Some(cleared.party),
+                        Bound::Receiver => requestor == Some(cleared.party.other()),
                         Bound::Outsider => false,
                     };
                     if bound
@@ -203,21 +217,16 @@ impl Claim {
     }
 }
 
-/// What a part claims: its events, the parties that act in it, who asks there, and what it proves.
-type Visit<'v> = dyn FnMut(&[u32], &[Party], Party, &mut Vec<String>) + 'v;
+/// What a part claims: its events, the parties that act in it, and what it proves.
+type Visit<'v> = dyn FnMut(&[u32], &[Party], &mut Vec<String>) + 'v;
 
 /// Visits what a part claims.
 fn each(part: &mut Part, f: &mut Visit<'_>) {
-    let asker = |act: &Act| if act.verb == "answers" { act.party.other() } else { act.party };
     match part {
-        Part::Act(act) => f(&[act.event], &[act.party], asker(act), &mut act.proves),
-        Part::May(acts) => {
-            for act in acts {
-                f(&[act.event], &[act.party], asker(act), &mut act.proves);
-            }
-        }
-        Part::Poll(poll) => f(&poll.events, &[Party::Client, Party::Server], poll.requestor, &mut poll.proves),
-        Part::Walk(walk) => f(&walk.events, &[Party::Client, Party::Server], Party::Client, &mut walk.proves),
+        Part::Act(act) => f(&[act.event], &[act.party], &mut act.proves),
+        Part::May(acts) => acts.iter_mut().for_each(|act| f(&[act.event], &[act.party], &mut act.proves)),
+        Part::Poll(poll) => f(&poll.events, &[Party::Client, Party::Server], &mut poll.proves),
+        Part::Walk(walk) => f(&walk.events, &[Party::Client, Party::Server], &mut walk.proves),
         Part::Note(_) => {}
     }
 }

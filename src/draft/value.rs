@@ -58,7 +58,7 @@ fn within(value: &Value, from: Party, names: &Names, depth: usize) -> Pattern {
             match from {
                 Party::Server if is_time(text) => at(Shape::Timestamp),
                 Party::Server => names.in_text(text),
-                Party::Client => literal(text.as_str()),
+                Party::Client => names.as_it_is(text),
             }
         }
         Value::Array(all) => at(Shape::Array(all.iter().map(|v| within(v, from, names, depth + 1)).collect())),

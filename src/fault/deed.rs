@@ -23,6 +23,10 @@ pub enum Deed {
     Set(At),
     /// The value at a pointer in a message is taken out.
     Remove(String),
+    /// The text at a pointer in a message is another name from then on, in the whole session: the party that deviates says that
+    /// name in place of its own, and takes it for its own where it is told it. So it stays true to what it said.
+    /// Where the name would be no text, nothing is done.
+    Rename(At),
     /// A number is added to the one at a pointer in a message.
     Add(Sum),
     /// The whole message becomes another.

@@ -95,6 +95,47 @@ pub fn reversed(value: &Value) -> Value {
     }
 }
 
+/// Names that a party gives in place of its own.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Names {
+    /// Its own, and the one that is said; the latest last.
+    all: Vec<(Value, Value)>,
+}
+
+impl Names {
+    pub(super) fn is_empty(&self) -> bool {
+        self.all.is_empty()
+    }
+
+    pub(super) fn add(&mut self, own: Value, said: Value) {
+        self.all.push((own, said));
+    }
+
+    /// A message as it is said.
+    pub(super) fn said(&self, message: &Value) -> Value {
+        replaced(message, &|value| self.all.iter().rev().find(|(own, _)| own == value).map(|(_, said)| said))
+    }
+
+    /// A message as it is meant.
+    pub(super) fn meant(&self, message: &Value) -> Value {
+        replaced(message, &|value| self.all.iter().rev().find(|(_, said)| said == value).map(|(own, _)| own))
+    }
+}
+
+/// The same value with others in the place of those for which there is one; the names of members stay.
+fn replaced<'a>(value: &Value, other: &dyn Fn(&Value) -> Option<&'a Value>) -> Value {
+    if let Some(other) = other(value) {
+        return other.clone();
+    }
+    match value {
+        Value::Array(items) => Value::Array(items.iter().map(|v| replaced(v, other)).collect()),
+        Value::Object(members) => {
+            Value::Object(members.iter().map(|(name, v)| (name.clone(), replaced(v, other))).collect())
+        }
+        value => value.clone(),
+    }
+}
+
 /// Replaces `$/pointer` by what `message` has there (`null` if nothing), `$asked/pointer` by what the request has that it
 /// answers, and `$open METHOD` by the id of the latest open request with that method.
 #[must_use]

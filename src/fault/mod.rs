@@ -81,6 +81,7 @@ struct State {
     seen: u32,
     /// Ids of requests whose real answer is swallowed.
     swallow: Vec<Id>,
+    names: edit::Names,
 }
 
 /// How a stored trace ends after the first change.
@@ -174,6 +175,13 @@ impl Fault {
         self.blame.unwrap_or(self.by)
     }
 
+    /// What the party that deviates takes a message for, or meant by one of its own: what has another name has its own again.
+    /// `None`: nothing has one.
+    #[must_use]
+    pub fn meant(&self, message: &Value) -> Option<Value> {
+        (!self.state.names.is_empty()).then(|| self.state.names.meant(message))
+    }
+
     /// What is sent in place of a message of [`Fault::by`].
     pub fn apply(&mut self, message: &Value, context: Context<'_>) -> Vec<Outgoing> {
         // what is put in has no event id
@@ -185,7 +193,11 @@ impl Fault {
             delay: Duration::ZERO,
             changed,
         };
-        let as_it_is = || vec![own(What::Message(message.clone()), false)];
+        let renamed = self.state.names.said(message);
+        let as_it_is = || {
+            let changed = renamed != *message;
+            vec![Outgoing { changed, ..own(What::Message(renamed.clone()), false) }]
+        };
         let read = Message::of(message);
         if let Some(id) = read.id().filter(|_| read.is_answer())
             && self.state.swallow.contains(id)
@@ -198,7 +210,7 @@ impl Fault {
             return as_it_is();
         }
         let fill = |value: &Value| edit::fill(value, message, context);
-        let mut it = Some(message.clone());
+        let mut it = Some(renamed.clone());
         let (mut frames, mut before, mut after) = (None, Vec::new(), Vec::new());
         let (mut event_id, mut over, mut copies) = (None, None, Vec::new());
         let mut delay = Duration::ZERO;
@@ -211,6 +223,13 @@ impl Fault {
                 Deed::Set(set) => edit::in_place(&mut it, |v| edit::set(v, &set.at, fill(&set.to))),
                 Deed::Remove(pointer) => edit::in_place(&mut it, |v| edit::remove(v, pointer)),
                 Deed::Add(sum) => edit::in_place(&mut it, |v| edit::add(v, &sum.at, sum.by)),
+                Deed::Rename(name) => {
+                    let to = fill(&name.to);
+                    if let Some(own) = message.pointer(&name.at).filter(|_| to.is_string()) {
+                        self.state.names.add(own.clone(), to);
+                        it = it.map(|v| self.state.names.said(&v));
+                    }
+                }
                 Deed::Become(value) => it = Some(fill(value)),
                 Deed::Before(value) => before.push(own(What::Message(fill(value)), true)),
                 Deed::After(value) => after.push(own(What::Message(fill(value)), true)),

@@ -61,6 +61,18 @@ impl Desk<'_> {
         if answered.is_some_and(|a| self.evidence.iter().filter(given).any(|e| e.event == a.event)) {
             return true;
         }
+        // who asks without an id gets an answer without one
+        let nobodys = |s: &crate::conversation::Said| s.message.value().get("id").is_some_and(Value::is_null);
+        let asks = |e: &Evidence| e.said.and_then(|i| self.conversation.get(i)).is_some_and(&nobodys);
+        if said.is_some_and(|s| s.message.is_answer() && nobodys(s)) && self.evidence.iter().filter(given).any(asks) {
+            return true;
+        }
+        // two requests with one token have reports that cannot be told apart
+        let report = said.or_else(|| self.conversation.said.iter().find(|s| s.event == evidence.event));
+        let token = report.and_then(|s| s.message.params().get("progressToken"));
+        if token.is_some() && self.evidence.iter().filter(given).any(|e| self.shown_at(e) == token) {
+            return true;
+        }
         // what we did not say to a party that had gone astray
         let silent = said.is_some_and(|s| s.from != evidence.party);
         let astray = |e: &Evidence| e.is_broken() && self.tests(e.party) && e.level == Level::Must;

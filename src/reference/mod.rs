@@ -92,6 +92,10 @@ pub trait Engine: Send {
     fn told(&mut self, now: Duration, what: client::Told) {
         let _ = (now, what);
     }
+    /// The labelled step has happened: what an application is to do once it has may begin (a client; nobody else).
+    fn happened(&mut self, now: Duration, label: &str) {
+        let _ = (now, label);
+    }
     /// Time has come to what [`Engine::wake_at`] said.
     fn wake(&mut self, now: Duration);
     /// When to be woken next.

@@ -56,7 +56,7 @@ fn event_shown(page: &mut Page, trace: &Trace, finding: &Finding) {
             format!("HTTP {status} to round trip {round_trip}{}", body.unwrap_or_default())
         }
         Body::Saw { label, value } => format!("the application got {label}: {}", short(&value.to_string(), 400)),
-        Body::Action { label, what } => format!("the application was told: {what} ({label})"),
+        Body::Action { label, what, .. } => format!("the application was told: {what} ({label})"),
         Body::Stderr { party, .. } => format!("the {party} wrote on its standard error"),
         Body::StreamClosed { .. } => "a stream was closed".into(),
         Body::End { reason } => end_words(reason).unwrap_or_else(|| "the end of the course".into()),

@@ -181,7 +181,7 @@ proptest! {
             };
             if *client { tape.client(&message, 400); } else { tape.server(&message); }
             tape.raw(StreamId(0), Party::Server, text.as_bytes());
-            tape.push(Body::Action { label: text.clone(), what: text.clone() });
+            tape.push(Body::Action { label: text.clone(), what: text.clone(), gives_up: None });
         }
         let mut trace = tape.end(EndReason::Deadline);
         trace.header.client = names.0.clone();

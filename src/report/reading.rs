@@ -253,7 +253,7 @@ fn other_row(body: &Body, carriers: &Carriers, is_marked: bool) -> Option<(Shape
         Body::ProcessStarted { party, command } => aside(*party, format!("{party} started: {}", short(command, 60))),
         Body::ProcessSignalled { party, signal } if is_marked => aside(*party, format!("{signal} to the {party}")),
         Body::ProcessExited { party, ours, .. } if !ours || is_marked => aside(*party, exit(body).unwrap_or_default()),
-        Body::Action { label, what } => {
+        Body::Action { label, what, .. } => {
             aside(Party::Client, format!("application: {} ({})", short(what, 60), short(label, 24)))
         }
         Body::Saw { label, value } => {

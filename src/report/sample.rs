@@ -115,7 +115,11 @@ impl Tape {
 
     /// The call as a task, and the polls until the server waits for the answer.
     pub(crate) fn call_and_poll(&mut self, working: u32, waiting: u32) -> u32 {
-        self.push(Body::Action { label: "call".into(), what: "call tool test_task_elicitation as task".into() });
+        self.push(Body::Action {
+            label: "call".into(),
+            what: "call tool test_task_elicitation as task".into(),
+            gives_up: None,
+        });
         let params = json!({"name": "test_task_elicitation", "arguments": {"files": 7}, "task": {"ttl": 60000}});
         self.client(&json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}), 200);
         let task = |status: &str| {

@@ -56,16 +56,7 @@ impl Agenda {
 
     /// Why a scenario cannot be played, if it cannot.
     fn rules_out(&self, scenario: &Scenario) -> Option<String> {
-        if !scenario.revisions.contains(&self.revision) {
-            return Some(format!("it does not hold for revision {}", self.revision));
-        }
-        let offered = seats::seats(scenario, Catalogue::of(self.revision)).contains(&self.seat);
-        let why = match self.seat {
-            Seat::Client => "it shows nothing of a server",
-            Seat::Server => "it shows nothing of a client, or nothing in it moves one",
-            Seat::Observer => "it shows nothing of two that are not ours",
-        };
-        (!offered).then(|| why.to_owned())
+        rules_out(scenario, self.seat, self.revision)
     }
 
     /// Those of the chosen that are played over a transport. Where the revision does not have it, all are skipped.
@@ -93,7 +84,8 @@ impl Agenda {
     /// Why none of the scenarios that were asked for can be played.
     pub(super) fn ruled_out(&self, scenarios: &[Scenario], transports: &[Transport]) -> Vec<Skipped> {
         let Some(transport) = transports.first().copied() else { return Vec::new() };
-        let reason = |s: &Scenario| self.rules_out(s).unwrap_or_else(|| format!("it is not played over {transport}"));
+        let only = [transport];
+        let reason = |s: &Scenario| ruled_out(s, self.seat, self.revision, &only).unwrap_or_else(|| not_over(&only));
         let of = |scenario: &Scenario| Skipped {
             scenario: scenario.id.clone(),
             transport,
@@ -120,6 +112,31 @@ impl Agenda {
         let choices = self.seat.ours().map(|ours| plan.choices_of(ours)).unwrap_or_default();
         branches(&choices).into_iter().map(play).collect()
     }
+}
+
+fn rules_out(scenario: &Scenario, seat: Seat, revision: Revision) -> Option<String> {
+    if !scenario.revisions.contains(&revision) {
+        return Some(format!("it does not hold for revision {revision}"));
+    }
+    let offered = seats::seats(scenario, Catalogue::of(revision)).contains(&seat);
+    let why = match seat {
+        Seat::Client => "it shows nothing of a server",
+        Seat::Server => "it shows nothing of a client, or nothing in it moves one",
+        Seat::Observer => "it shows nothing of two that are not ours",
+    };
+    (!offered).then(|| why.to_owned())
+}
+
+fn not_over(transports: &[Transport]) -> String {
+    let names: Vec<String> = transports.iter().map(ToString::to_string).collect();
+    format!("it is not played over {}", names.join(" or "))
+}
+
+/// Why a scenario is played from that seat over none of these transports, if so. What the peer offers is not looked at.
+#[must_use]
+pub fn ruled_out(scenario: &Scenario, seat: Seat, revision: Revision, transports: &[Transport]) -> Option<String> {
+    let over = || (!transports.iter().any(|t| scenario.transports.contains(t))).then(|| not_over(transports));
+    rules_out(scenario, seat, revision).or_else(over)
 }
 
 /// That a scenario is not played, and why.

@@ -39,15 +39,62 @@ const ENDINGS: [&str; 2] = ["ndjson", "jsonl"];
 pub fn judge(paths: &[PathBuf], revision: Option<Revision>, note: &mut dyn FnMut(String)) -> Result<Results, String> {
     let mut played = Vec::new();
     for file in files(paths)? {
-        let name = file.display().to_string();
-        let mut told = |what: String| note(format!("{name}: {what}"));
-        let reader: Box<dyn BufRead> = match name.as_str() {
-            STDIN => Box::new(io::stdin().lock()),
-            _ => Box::new(BufReader::new(File::open(&file).map_err(|e| format!("cannot read {name}: {e}"))?)),
-        };
-        played.extend(one(&name, reader, revision, &mut told).map_err(|e| format!("{name}: {e}"))?);
+        let mut judges = Judges::default();
+        read(&file, revision, &mut judges, note)?;
+        played.extend(judges.finish(&file.display().to_string()));
     }
     Ok(results(played))
+}
+
+/// Who is told what a capture has in it. Several sessions are told apart by a number, in the order in which they begin.
+pub(crate) trait Listener {
+    /// Another session begins. It has the name that the capture gives it; an empty one where it gives none.
+    fn session(&mut self, name: &str, header: Header);
+    /// The next event of a session, without its secrets. `false` if this one and all that follow need not be read.
+    fn event(&mut self, session: usize, event: Event) -> bool;
+}
+
+/// Reads a capture: a file, or `-` for standard input. `revision` is in force where it does not tell its own; `note` is told
+/// what does not keep it from being read.
+///
+/// # Errors
+/// What cannot be read, with the file and the line, and what to do.
+pub(crate) fn read(
+    file: &Path,
+    revision: Option<Revision>,
+    listener: &mut dyn Listener,
+    note: &mut dyn FnMut(String),
+) -> Result<(), String> {
+    let name = file.display().to_string();
+    let mut told = |what: String| note(format!("{name}: {what}"));
+    let reader: Box<dyn BufRead> = match name.as_str() {
+        STDIN => Box::new(io::stdin().lock()),
+        _ => Box::new(BufReader::new(File::open(file).map_err(|e| format!("cannot read {name}: {e}"))?)),
+    };
+    one(reader, revision, listener, &mut told).map_err(|e| format!("{name}: {e}"))
+}
+
+/// A judge for each session.
+#[derive(Default)]
+struct Judges(Vec<(String, Judging)>);
+
+impl Listener for Judges {
+    fn session(&mut self, name: &str, header: Header) {
+        self.0.push((name.to_owned(), Judging::new(header).silent()));
+    }
+
+    fn event(&mut self, session: usize, event: Event) -> bool {
+        if let Some((_, judging)) = self.0.get_mut(session) {
+            drop(judging.event(event));
+        }
+        true
+    }
+}
+
+impl Judges {
+    fn finish(self, file: &str) -> impl Iterator<Item = Played> {
+        self.0.into_iter().map(move |(session, judging)| played(file, &session, judging.finish()))
+    }
 }
 
 /// The files that are meant, each once, in the order in which they were named; those of a folder by name.
@@ -109,20 +156,20 @@ fn results(played: Vec<Played>) -> Results {
     Results { seat, peer, revision, played, skipped, troubles, unkept, interrupted: false }
 }
 
-/// Judges one file; several sessions in it are judged apart.
+/// Reads one file; several sessions in it are told apart.
 fn one(
-    name: &str,
     reader: impl BufRead,
     revision: Option<Revision>,
+    listener: &mut dyn Listener,
     note: &mut dyn FnMut(String),
-) -> Result<Vec<Played>, String> {
+) -> Result<(), String> {
     let mut lines = Lines::new(reader);
     let Some((number, first)) = lines.next_line()? else {
         return Err("there is nothing in it; a capture has one message or event a line (docs/captures.md)".into());
     };
     match Form::of(&first) {
-        Some(Form::Record) => record_of(name, number, &first, lines, note).map(|p| vec![p]),
-        Some(Form::Minimal) => minimal(name, number, first, lines, revision, note),
+        Some(Form::Record) => record_of(number, &first, lines, listener, note),
+        Some(Form::Minimal) => minimal(number, first, lines, revision, listener, note),
         None => Err(format!(
             "line {number}: this begins neither a run record ({{\"format\": 1, ..}}) nor a capture ({{\"from\": \"client\", \
              \"message\": {{..}}}}); docs/captures.md describes both"
@@ -132,32 +179,35 @@ fn one(
 
 /// A record of ours.
 fn record_of(
-    name: &str,
     number: usize,
     first: &str,
     mut lines: Lines<impl BufRead>,
+    listener: &mut dyn Listener,
     note: &mut dyn FnMut(String),
-) -> Result<Played, String> {
-    let header = record::header(first).map_err(|e| at_line(&e, number))?;
+) -> Result<(), String> {
+    listener.session("", record::header(first).map_err(|e| at_line(&e, number))?);
     let mut redactor = Redactor::new();
-    let mut judging = Judging::new(header).silent();
     let mut reader = record::Reader::default();
     let mut last = number;
     while let Some((number, text)) = lines.next_line()? {
         last = number;
         match reader.event(number, &text) {
-            Ok(event) => drop(judging.event(redactor.event(event))),
+            Ok(event) => {
+                if !listener.event(0, redactor.event(event)) {
+                    return Ok(());
+                }
+            }
             Err(RecordError::BrokeOff { .. }) if lines.is_over()? => {
-                note(format!("line {number}: the last line is only the beginning of an event; judged without it"));
-                return Ok(played(name, "", judging.finish()));
+                note(format!("line {number}: the last line is only the beginning of an event; read without it"));
+                return Ok(());
             }
             Err(e) => return Err(e.to_string()),
         }
     }
     if !reader.ended() {
-        note(format!("line {}: the event that says how it ended is missing; judged as far as it goes", last + 1));
+        note(format!("line {}: the event that says how it ended is missing; read as far as it goes", last + 1));
     }
-    Ok(played(name, "", judging.finish()))
+    Ok(())
 }
 
 /// The header's errors name line 1, and there may be empty lines before it.
@@ -171,19 +221,18 @@ fn at_line(error: &RecordError, number: usize) -> String {
 
 /// A recording of others.
 fn minimal(
-    name: &str,
     number: usize,
     first: String,
     mut lines: Lines<impl BufRead>,
     revision: Option<Revision>,
+    listener: &mut dyn Listener,
     note: &mut dyn FnMut(String),
-) -> Result<Vec<Played>, String> {
+) -> Result<(), String> {
     let mut reader = capture::Reader::default();
     let mut redactor = Redactor::new();
     // what was read while the handshake was looked for
     let mut ahead: VecDeque<capture::Said> = VecDeque::new();
-    let mut sessions: BTreeMap<String, Judging> = BTreeMap::new();
-    let mut order: Vec<String> = Vec::new();
+    let mut sessions: BTreeMap<String, usize> = BTreeMap::new();
     let mut in_force: Option<Revision> = None;
     let (mut bytes, mut next, mut over) = (0, Some((number, first)), false);
     while !over {
@@ -194,7 +243,7 @@ fn minimal(
                     ahead.extend(said);
                 }
                 Err(e) if e.broke_off && lines.is_over()? => {
-                    note(format!("line {number}: the last line is only the beginning of a message; judged without it"));
+                    note(format!("line {number}: the last line is only the beginning of a message; read without it"));
                     over = true;
                 }
                 Err(e) => return Err(e.to_string()),
@@ -209,28 +258,33 @@ fn minimal(
         }
         let in_force = *in_force.get_or_insert_with(|| reader.revision().unwrap_or(Revision::DEFAULT));
         for said in ahead.drain(..) {
-            if !sessions.contains_key(&said.session) {
-                if sessions.len() >= SESSIONS {
+            let next = sessions.len();
+            let session = match sessions.get(&said.session) {
+                Some(session) => *session,
+                None if next >= SESSIONS => {
                     return Err(format!(
                         "line {}: more than {SESSIONS} sessions in one capture; split it",
                         said.event.seq
                     ));
                 }
-                order.push(said.session.clone());
-                sessions.insert(said.session.clone(), Judging::new(reader.header(in_force)).silent());
-            }
-            if let Some(judging) = sessions.get_mut(&said.session) {
-                drop(judging.event(redactor.event(said.event)));
+                None => {
+                    listener.session(&said.session, reader.header(in_force));
+                    sessions.insert(said.session, next);
+                    next
+                }
+            };
+            if !listener.event(session, redactor.event(said.event)) {
+                return Ok(());
             }
         }
     }
-    if order.is_empty() {
+    if sessions.is_empty() {
         return Err("there is no message in it; a capture has one message a line (docs/captures.md)".into());
     }
     if in_force.is_some_and(|r| r.era() == Era::Modern) {
         note("revision 2026-07-28 is not judged by rules yet: nothing will be proven".into());
     }
-    Ok(order.iter().filter_map(|session| Some(played(name, session, sessions.remove(session)?.finish()))).collect())
+    Ok(())
 }
 
 /// The revision that a handshake agreed on, if that is its answer.

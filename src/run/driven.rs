@@ -44,6 +44,8 @@ impl<F: FnMut() -> Surroundings + Send, L: Connect + Send> Clients for Reference
     fn host(&mut self, application: Application, revision: Revision, capabilities: Value) -> Host {
         let mut setup = client::Setup::new((self.surroundings)(), application).offering(revision);
         setup.capabilities = capabilities;
+        // a client need not announce how its tasks stand; this one does, so that it can be seen to do it well
+        setup.dialect.status_notifications = true;
         if let Some(change) = self.change {
             change(&mut setup);
         }

@@ -96,7 +96,7 @@ pub const ALL: [Habit; 13] = [
         name: "no-stream",
         about: "it answers GET with 405",
         http: |p| p.listen = false,
-        fits: |scenario| !resumes(scenario) && !scenario.source.text.contains("notifications/tasks/status"),
+        fits: |scenario| !resumes(scenario) && !listens(scenario),
         ..OVER_HTTP
     },
     Habit { name: "no-delete", about: "it answers DELETE with 405", http: |p| p.delete = false, ..OVER_HTTP },
@@ -105,6 +105,11 @@ pub const ALL: [Habit; 13] = [
 /// Does it ask how a task stands? That should not be answered with a stream.
 fn polls(scenario: &Scenario) -> bool {
     scenario.source.text.contains("tasks/get") || scenario.source.text.contains("as task")
+}
+
+/// Does it need a stream that the client opened?
+fn listens(scenario: &Scenario) -> bool {
+    ["notifications/tasks/status", "opens: stream"].iter().any(|part| scenario.source.text.contains(part))
 }
 
 /// Does it need streams that can be resumed?

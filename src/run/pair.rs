@@ -10,6 +10,7 @@ use crate::reference::server::{self, Server};
 use crate::reference::{Engine, Surroundings};
 use crate::scenario::exchange::Patience;
 use crate::scenario::fresh;
+use crate::scenario::model::Needed;
 use crate::scenario::plan::Plan;
 use crate::seat::alone::Moved;
 use crate::seat::deviation::{Deviation, Teller};
@@ -99,7 +100,13 @@ pub fn header(play: &Play, client: &str, server: &str, bound: Map<String, Value>
 #[must_use]
 pub fn capabilities(play: &Play) -> Value {
     let mut capabilities = client::capabilities(play.revision);
-    for path in play.plan.scenario().lacking_of(Party::Client) {
+    let scenario = play.plan.scenario();
+    for need in scenario.needs.iter().filter(|need| need.party == Party::Client) {
+        if let Needed::Capability(path) = &need.what {
+            methods::declare(&mut capabilities, path);
+        }
+    }
+    for path in scenario.lacking_of(Party::Client) {
         methods::undeclare(&mut capabilities, &path);
     }
     capabilities

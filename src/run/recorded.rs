@@ -1,50 +1,80 @@
-//! Records that are read back from a file, as far as they may be looked at as a whole.
+//! Captures that are held, to be looked at as a whole: drawn, or drafted from.
 
-use crate::trace::{Trace, record};
-use std::fs::File;
-use std::io::{BufRead as _, BufReader, Read as _};
+use super::captures::{self, Listener};
+use crate::conversation::Conversation;
+use crate::spec::Revision;
+use crate::trace::{Body, Event, Header, Trace};
 use std::path::Path;
 
-/// What is read of one record at most: bytes, and events. What is drawn or drafted has to be held as a whole.
-const MOST_BYTES: u64 = 64 << 20;
+/// What is held of a capture at most: events, and bytes of their messages.
 const MOST_EVENTS: usize = 100_000;
+const MOST_BYTES: usize = 64 << 20;
 
-/// Reads a run record. What there is to say of it (that it breaks off, or that it is longer than is read) comes with it, each
-/// in one sentence without a full stop.
+/// What was recorded together: a record, or one of the sessions that a capture tells apart.
+#[derive(Debug, Clone)]
+pub struct Recorded {
+    /// The name that the capture gives it; empty where it gives none.
+    pub name: String,
+    /// What was recorded.
+    pub trace: Trace,
+    /// How many sessions there are in it, at least one.
+    pub sessions: usize,
+}
+
+/// Reads a capture (or standard input, for `-`). `revision` is in force where it does not tell its own; `note` is told what is
+/// to be said of it: that it breaks off, or that it is longer than is read. There is at least one recording.
 ///
 /// # Errors
-/// When it cannot be read or is no record, in one sentence.
-pub fn read(path: &Path) -> Result<(Trace, Vec<String>), String> {
-    let shown = path.display();
-    let file = File::open(path).map_err(|e| format!("cannot read the capture {shown}: {e}"))?;
-    let mut lines = Vec::new();
-    let mut notes = Vec::new();
-    let mut reader = BufReader::new(file.take(MOST_BYTES));
-    let mut line = Vec::new();
-    let mut read = 0;
-    loop {
-        line.clear();
-        let n = reader.read_until(b'\n', &mut line).map_err(|e| format!("cannot read the capture {shown}: {e}"))?;
-        if n == 0 {
-            break;
-        }
-        read += u64::try_from(n).unwrap_or(u64::MAX);
-        // a line that was cut by the bound is not judged as one that was damaged
-        if lines.len() > MOST_EVENTS || (read >= MOST_BYTES && line.last() != Some(&b'\n')) {
-            notes.push(format!(
-                "{shown} is longer than is read: the first {} events count",
-                lines.len().saturating_sub(1)
-            ));
-            break;
-        }
-        let text = std::str::from_utf8(&line).map_err(|_| {
-            format!("{shown}: line {}: this is not UTF-8, so it is no event of a run record", lines.len() + 1)
-        })?;
-        lines.push(text.trim_end_matches(['\n', '\r']).to_owned());
+/// What cannot be read, with the file and the line, and what to do.
+pub fn read(file: &Path, revision: Option<Revision>, note: &mut dyn FnMut(String)) -> Result<Vec<Recorded>, String> {
+    let mut held = Held::default();
+    captures::read(file, revision, &mut held, note)?;
+    if held.full {
+        note(format!("{}: longer than is read: the first {} events count", file.display(), held.events));
     }
-    let reading = record::read_lines(&lines).map_err(|e| format!("{shown}: {e}"))?;
-    if let (Some(cut), true) = (&reading.cut, notes.is_empty()) {
-        notes.push(format!("{shown} breaks off at line {}: {}", cut.line, cut.reason));
+    let counted = |(name, trace): (String, Trace)| {
+        let sessions = Conversation::of(&trace.header, &trace.events).sessions.len();
+        Recorded { name, trace, sessions }
+    };
+    Ok(held.all.into_iter().map(counted).collect())
+}
+
+/// Where the session with that number is, from 1 through all recordings: in which of them, and at which place, from 0.
+#[must_use]
+pub fn find(all: &[Recorded], session: usize) -> Option<(usize, usize)> {
+    let mut left = session.checked_sub(1)?;
+    for (at, recorded) in all.iter().enumerate() {
+        match left.checked_sub(recorded.sessions) {
+            Some(rest) => left = rest,
+            None => return Some((at, left)),
+        }
     }
-    Ok((reading.trace, notes))
+    None
+}
+
+#[derive(Default)]
+struct Held {
+    all: Vec<(String, Trace)>,
+    events: usize,
+    bytes: usize,
+    full: bool,
+}
+
+impl Listener for Held {
+    fn session(&mut self, name: &str, header: Header) {
+        self.all.push((name.to_owned(), Trace { header, events: Vec::new() }));
+    }
+
+    fn event(&mut self, session: usize, event: Event) -> bool {
+        let size = if let Body::Message { text, .. } = &event.body { text.bytes().len() } else { 0 };
+        self.full = self.events >= MOST_EVENTS || self.bytes + size > MOST_BYTES;
+        if !self.full {
+            self.events += 1;
+            self.bytes += size;
+            if let Some((_, trace)) = self.all.get_mut(session) {
+                trace.events.push(event);
+            }
+        }
+        !self.full
+    }
 }

@@ -83,11 +83,29 @@ impl Exchange {
         out
     }
 
-    /// When the stream of a request was closed, by the step that says so.
+    /// When the stream of a request was closed last, by the steps that say so.
     pub(super) fn closed_at(&self, target: Option<NodeId>) -> Option<Duration> {
+        let asked = self.resumed(target?);
+        let closes = |n: &NodeId| {
+            let (act, closed) = self.act(*n)?;
+            (matches!(act.verb, Verb::Closes { .. }) && closed.map(|c| self.resumed(c)) == Some(asked)).then_some(())
+        };
         (0..self.plan.nodes.len())
-            .filter(|n| self.act(*n).is_some_and(|(a, t)| matches!(a.verb, Verb::Closes { .. }) && t == target))
-            .find_map(|n| self.taken[n].as_ref().map(|t| t.at))
+            .filter(|n| closes(n).is_some())
+            .filter_map(|n| Some(self.taken[n].as_ref()?.at))
+            .max()
+    }
+
+    /// The request whose stream a step resumes; of any other step itself.
+    pub(super) fn resumed(&self, node: NodeId) -> NodeId {
+        let (mut node, mut turns) = (node, 0);
+        while let Some((act, Some(target))) = self.act(node)
+            && matches!(act.verb, Verb::Resumes { .. })
+            && turns < self.plan.nodes.len()
+        {
+            (node, turns) = (target, turns + 1);
+        }
+        node
     }
 
     /// The carried names that an act binds anew: in a loop that carries them, what answers binds.

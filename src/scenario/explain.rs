@@ -423,6 +423,7 @@ fn doing(action: &Action) -> String {
         Doing::Listen { step } => format!("listen ({step})"),
         Doing::Request { step } => format!("make the request {step}"),
         Doing::Cancel { step } => format!("cancel {step}"),
+        Doing::ChangeRoots { step } => format!("change the roots ({step})"),
     };
     if let Some(sees) = &action.sees {
         let _ = write!(text, ", and see the answer to {sees}");
@@ -435,6 +436,9 @@ fn doing(action: &Action) -> String {
     }
     if let Some(after) = action.after {
         let _ = write!(text, ", after {}", spelling::duration(after));
+    }
+    if let Some(after) = action.gives_up {
+        let _ = write!(text, ", giving up after {}", spelling::duration(after));
     }
     if let Some(kind) = &action.collects {
         let _ = write!(text, ", collecting notifications/{kind}");

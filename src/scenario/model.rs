@@ -111,6 +111,8 @@ pub struct Action {
     pub with: Option<Pattern>,
     /// How long it takes (for an answer).
     pub after: Option<Duration>,
+    /// How long it waits for its answer before it gives up.
+    pub gives_up: Option<Duration>,
     /// The kind of notification it collects, such as `progress`.
     pub collects: Option<String>,
     /// Where it stands.
@@ -159,6 +161,11 @@ pub enum Doing {
         /// The label of the request.
         step: String,
     },
+    /// Changes the roots, which the labelled notification tells. A client of ours leaves that to the script.
+    ChangeRoots {
+        /// The label of the notification.
+        step: String,
+    },
     /// Opens `subscriptions/listen`.
     Listen {
         /// The label of the step.
@@ -173,7 +180,7 @@ impl Doing {
         match self {
             Doing::CallTool { step } | Doing::CallToolAsTask { step } | Doing::WhenAsked { step } => Some(step),
             Doing::List { step, .. } | Doing::Listen { step } => Some(step),
-            Doing::Request { step } | Doing::Cancel { step } => Some(step),
+            Doing::Request { step } | Doing::Cancel { step } | Doing::ChangeRoots { step } => Some(step),
             Doing::ListEverything { .. } => None,
         }
     }

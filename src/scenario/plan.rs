@@ -307,7 +307,9 @@ impl Plan {
             false
         };
         let scripted = |action: &super::model::Action| {
-            ours == Some(Party::Client) && matches!(action.what, Doing::Request { .. } | Doing::Cancel { .. })
+            let of_a_request = matches!(action.what, Doing::Request { .. } | Doing::Cancel { .. });
+            let scripted = of_a_request || matches!(action.what, Doing::ChangeRoots { .. });
+            ours == Some(Party::Client) && scripted
         };
         self.actions().filter(|a| !a.what.step().is_some_and(left_out) && !scripted(a)).collect()
     }

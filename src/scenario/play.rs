@@ -187,7 +187,13 @@ impl Exchange {
         }
         self.fill_payload(&act.payload, &mut value)?;
         let headers = self.headers(&act)?;
-        Ok(self.sending(id, &act, headers, Parcel::Message { route: None, message: value }))
+        // a stream that was opened is another way than the peer would choose
+        let opened = |label: &String| {
+            let step = self.plan.labelled(label).and_then(|node| self.act(node));
+            step.is_some_and(|(act, _)| matches!(act.verb, Verb::Opens { .. }))
+        };
+        let route = act.over.as_ref().is_some_and(opened).then_some(Route::Unrelated);
+        Ok(self.sending(id, &act, headers, Parcel::Message { route, message: value }))
     }
 
     fn fill_payload(&mut self, payload: &Payload, message: &mut Value) -> Result<(), Unfillable> {
@@ -391,7 +397,8 @@ impl Exchange {
                 (_, target) => drop_of(target),
             },
             Verb::Closes { .. } => {
-                let id = target.and_then(|t| t.id).ok_or_else(|| lacking("the request has no id"))?;
+                let asked = target_node.map(|node| self.resumed(node)).and_then(|node| self.taken[node].as_ref());
+                let id = asked.and_then(|t| t.id.clone()).ok_or_else(|| lacking("the request has no id"))?;
                 Parcel::CloseStream { request: id }
             }
             Verb::Refuses { .. } => {
@@ -412,7 +419,7 @@ impl Exchange {
     /// The way of a request or notification that nobody proposed.
     fn route_over(&self, act: &Act) -> Option<Route> {
         let over = act.over.as_ref().and_then(|label| self.plan.labelled(label));
-        let id = over.and_then(|n| self.taken[n].as_ref()?.id.clone());
+        let id = over.and_then(|n| self.taken[self.resumed(n)].as_ref()?.id.clone());
         Some(id.map_or(Route::Unrelated, Route::Related))
     }
 

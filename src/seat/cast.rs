@@ -63,7 +63,7 @@ pub(super) fn answers(play: &Play) -> Answers {
 /// What an action is, as far as it can be said with what is bound; `None` where the reference client has no such thing.
 pub(super) fn doing(plan: &Plan, action: &Action, env: &mut Bindings) -> Option<AppAction> {
     let (sees, once, collects) = (action.sees.clone(), action.once.clone(), action.collects.clone());
-    Some(AppAction { what: what(plan, action, env)?, sees, once, collects })
+    Some(AppAction { what: what(plan, action, env)?, sees, once, collects, gives_up: action.gives_up })
 }
 
 /// What the application is told to do, for the record.
@@ -74,9 +74,11 @@ pub(super) fn told(action: &AppAction) -> Body {
         What::List { method, .. } => format!("ask for {method} once"),
         What::ListEverything { method } => format!("walk {method} to its end"),
         What::Request { method, .. } => format!("request {method}"),
+        What::ChangeRoots { .. } => "change the roots".to_owned(),
     };
     let label = action.sees.as_deref().or(action.what.label()).unwrap_or_default().to_owned();
-    Body::Action { label, what }
+    let gives_up = action.gives_up.map(|after| u64::try_from(after.as_millis()).unwrap_or(u64::MAX));
+    Body::Action { label, what, gives_up }
 }
 
 fn elicited(result: &Value) -> Option<ToElicitation> {
@@ -121,6 +123,10 @@ fn what(plan: &Plan, action: &Action, env: &mut Bindings) -> Option<What> {
             let Verb::Requests { method } = &act.verb else { return None };
             let params = act.payload.params.as_ref().map(|pattern| known(pattern, env));
             Some(What::Request { method: method.clone(), params })
+        }
+        Doing::ChangeRoots { .. } => {
+            let with = action.with.as_ref().map(|with| known(with, env)).unwrap_or_default();
+            Some(What::ChangeRoots { roots: with.get("roots").cloned().unwrap_or_else(|| json!([])) })
         }
         // the modern era's; its reference peers are not built yet
         Doing::Listen { .. } | Doing::WhenAsked { .. } | Doing::Cancel { .. } => None,

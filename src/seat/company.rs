@@ -138,6 +138,13 @@ impl<'a> Company<'a> {
         }
     }
 
+    /// A step has happened that the first client's application waits for.
+    pub(super) fn happened(&mut self, now: Duration, label: &str) {
+        if let Some(member) = self.members.last_mut() {
+            member.engine.happened(now, label);
+        }
+    }
+
     /// What they want done.
     pub(super) fn take(&mut self) -> Vec<Effect> {
         self.members.iter_mut().flat_map(|m| m.engine.take()).collect()

@@ -74,6 +74,12 @@ impl Deviation {
         }
     }
 
+    /// What this party takes a message of that session for, or meant by one of its own.
+    pub(super) fn meant(&self, key: SessionKey, message: Message) -> Message {
+        let meant = self.sessions.get(&key).and_then(|session| session.fault.meant(message.value()));
+        meant.map_or(message, |value| Message::of(&value))
+    }
+
     /// The session is over.
     pub(super) fn closed(&mut self, key: SessionKey) {
         self.sessions.remove(&key);

@@ -84,7 +84,7 @@ impl<'m> Director<'m> {
             answers: Some(said(&cast::answers(play))),
         };
         let name = mover.name();
-        recorder.record(Body::Action { label: String::new(), what: connect.words() });
+        recorder.record(Body::Action { label: String::new(), what: connect.words(), gives_up: None });
         let words = connect.words();
         let open = vec![Open { id: mover.order(Some(&name), connect), words, step: None, sees: None }];
         let acts = !todo.is_empty();
@@ -152,13 +152,16 @@ impl<'m> Director<'m> {
                 }
                 _ => cast::doing(&play.plan, next, &mut env).map(action),
             };
-            let (step, sees) = (next.what.step().map(str::to_owned), next.sees.clone());
+            let step = next.what.step().map(str::to_owned);
+            let gives_up = next.gives_up.map(|after| u64::try_from(after.as_millis()).unwrap_or(u64::MAX));
+            // what is given up has no end that it must see, and the record tells that it was given up
+            let sees = next.sees.clone().or_else(|| step.clone().filter(|_| gives_up.is_some()));
             self.todo.pop_front();
             // what has its end already cannot be cancelled
             let Some(doing) = doing else { continue };
             let label = sees.as_deref().or(step.as_deref()).unwrap_or_default().to_owned();
             let words = doing.words();
-            recorder.record(Body::Action { label, what: words.clone() });
+            recorder.record(Body::Action { label, what: words.clone(), gives_up });
             self.open.push(Open { id: self.mover.order(Some(&self.name), doing), words, step, sees });
         }
     }
@@ -166,7 +169,7 @@ impl<'m> Director<'m> {
     /// Has the client leave, whatever it is about.
     fn leave(&mut self, recorder: &mut Recorder) {
         let words = Action::Close.words();
-        recorder.record(Body::Action { label: String::new(), what: words.clone() });
+        recorder.record(Body::Action { label: String::new(), what: words.clone(), gives_up: None });
         self.stage = Stage::Leaving;
         self.open.push(Open { id: self.mover.order(Some(&self.name), Action::Close), words, step: None, sees: None });
     }
@@ -311,7 +314,8 @@ pub(super) fn action(doing: AppAction) -> Action {
     let list = |method: &str| Listed::by(method);
     match doing.what {
         What::CallTool { name, arguments, progress_token, .. } => {
-            Action::CallTool { name, arguments, progress: progress_token.is_some() }
+            let timeout = doing.gives_up.map(|after| u64::try_from(after.as_millis()).unwrap_or(u64::MAX));
+            Action::CallTool { name, arguments, progress: progress_token.is_some(), timeout }
         }
         What::CallToolAsTask { name, arguments, ttl, progress_token, .. } => {
             Action::CallToolAsTask { name, arguments, ttl, progress: progress_token.is_some() }
@@ -325,6 +329,7 @@ pub(super) fn action(doing: AppAction) -> Action {
             None => Action::Request { method, params: None },
         },
         What::Request { method, params } => request(method, params),
+        What::ChangeRoots { roots } => Action::ChangeRoots { roots },
     }
 }
 
@@ -338,7 +343,7 @@ fn request(method: String, params: Option<Value>) -> Action {
         Some(match method.as_str() {
             "ping" if only(&[]) => Action::Ping,
             "tools/call" if only(&["name", "arguments"]) => {
-                Action::CallTool { name: text("name")?, arguments: value("arguments"), progress: false }
+                Action::CallTool { name: text("name")?, arguments: value("arguments"), progress: false, timeout: None }
             }
             "tasks/get" if only(&["taskId"]) => Action::GetTask { task: text("taskId")? },
             "tasks/cancel" if only(&["taskId"]) => Action::CancelTask { task: text("taskId")? },

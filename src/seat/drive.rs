@@ -163,11 +163,15 @@ async fn ordered<C: Clients + Send>(
             return answer(Answer::Result(json!({})));
         }
         action => {
+            let gives_up = match &action {
+                Action::CallTool { timeout, .. } => timeout.map(Duration::from_millis),
+                _ => None,
+            };
             let Some(what) = what(id, action) else {
                 return answer(Answer::Unsupported("no client does this".to_owned()));
             };
             client.open.push(id);
-            Told::Act(AppAction::seen(what, &id.to_string()))
+            Told::Act(AppAction { gives_up, ..AppAction::seen(what, &id.to_string()) })
         }
     };
     let _ = client.told.send(told);
@@ -260,7 +264,7 @@ fn what(id: u64, action: Action) -> Option<What> {
         params
     };
     Some(match action {
-        Action::CallTool { name, arguments, progress } => {
+        Action::CallTool { name, arguments, progress, .. } => {
             What::CallTool { label, name, arguments, progress_token: token(progress) }
         }
         Action::CallToolAsTask { name, arguments, ttl, progress } => {
@@ -284,6 +288,7 @@ fn what(id: u64, action: Action) -> Option<What> {
         }
         Action::SetLevel { level } => request("logging/setLevel", json!({ "level": level })),
         Action::Request { method, params } => What::Request { method, params },
+        Action::ChangeRoots { roots } => What::ChangeRoots { roots },
         Action::Ping => What::Request { method: "ping".to_owned(), params: None },
         Action::Hello { .. }
         | Action::Connect { .. }

@@ -182,7 +182,10 @@ impl Host {
         }
         gate.note(&body, now);
         let (Body::Message { from, text, .. }, Some(session)) = (&body, event.session) else { return more };
-        let message = Message::read(Bytes::from(text.bytes()), &Limits::default());
+        let mut message = Message::read(Bytes::from(text.bytes()), &Limits::default());
+        if let Some(deviation) = &self.deviation {
+            message = deviation.meant(session, message);
+        }
         if *from == ours {
             self.engine.sent(now, session, &message);
         } else {

@@ -26,6 +26,9 @@ use tokio::sync::watch;
 /// How many bytes of the other party's messages a play may bring.
 const MOST_BYTES: usize = 32 << 20;
 
+/// How many notifications of the other party a play may bring: nobody asked for them, and an honest party sends few.
+const MOST_NOTIFIED: usize = 3_000;
+
 /// The id of the ping after which nothing more can come.
 const FENCE: &str = "fence";
 
@@ -68,11 +71,13 @@ pub async fn play<'m>(
         gone: None,
         dismisses: false,
         bytes: 0,
+        notified: 0,
         open: BTreeSet::new(),
         fenced: None,
         fence_sent: false,
         fence_answered: false,
         application_done: false,
+        awaited: Vec::new(),
         director,
         alone,
         interrupted,
@@ -110,6 +115,8 @@ struct Stage<'a, 'm> {
     dismisses: bool,
     /// What came of the other party.
     bytes: usize,
+    /// How many notifications the other party sent.
+    notified: usize,
     /// The streams of answers that are open (HTTP).
     open: BTreeSet<StreamId>,
     /// Since when the fence is waited for.
@@ -117,6 +124,8 @@ struct Stage<'a, 'm> {
     fence_sent: bool,
     fence_answered: bool,
     application_done: bool,
+    /// The steps that an application of ours waits for, and that have not happened.
+    awaited: Vec<String>,
     /// Moves the client, where that is not ours.
     director: Option<Director<'m>>,
     /// The client, where nobody moves it.
@@ -134,8 +143,9 @@ enum Woken {
 impl Stage<'_, '_> {
     async fn run(&mut self) -> EndReason {
         if self.ours == Party::Client {
-            for doing in &cast::application(self.play).actions {
-                self.recorder.record(cast::told(doing));
+            for doing in cast::application(self.play).actions {
+                self.recorder.record(cast::told(&doing));
+                self.awaited.extend(doing.once);
             }
         }
         // what was there before we speak (a process that was started) stands in the record before what we say; who tells of
@@ -150,6 +160,11 @@ impl Stage<'_, '_> {
             if self.gate.is_open() {
                 let now = self.recorder.now();
                 self.company.begin_next(now);
+            }
+            let now = self.recorder.now();
+            let exchange = self.recorder.exchange();
+            for label in self.awaited.extract_if(.., |label| exchange.has_happened(label)) {
+                self.company.happened(now, &label);
             }
             if let Err(reason) = self.pump() {
                 return reason;
@@ -207,6 +222,10 @@ impl Stage<'_, '_> {
             if self.recorder.len() >= self.play.most_events || self.bytes > MOST_BYTES {
                 let how =
                     format!("{} events with {} bytes came, and no more was read", self.recorder.len(), self.bytes);
+                return EndReason::Gone { party: self.ours.other(), how };
+            }
+            if self.notified > MOST_NOTIFIED {
+                let how = format!("{} notifications came, and no more was read", self.notified);
                 return EndReason::Gone { party: self.ours.other(), how };
             }
             if now >= self.play.cap {
@@ -401,7 +420,7 @@ impl Stage<'_, '_> {
         let Sending { step, breaks, headers, what, .. } = sending;
         let order = match what {
             Parcel::Message { route: own, message } => {
-                let route = route.or(own).unwrap_or(Route::Unrelated);
+                let route = own.or(route).unwrap_or(Route::Unrelated);
                 let bytes = Bytes::from(message.to_string());
                 Order::Send(SendOrder { step, breaks, headers, ..SendOrder::new(session, route, bytes) })
             }
@@ -470,6 +489,9 @@ impl Stage<'_, '_> {
         }
         let Some(session) = event.session else { return };
         let message = Message::read(Bytes::from(text.bytes()), &Limits::default());
+        if *from != self.ours && matches!(message.kind(), Kind::Notification { .. }) {
+            self.notified += 1;
+        }
         self.asked.said(session, &body, &message);
         if *from == self.ours {
             self.company.sent(now, session, &message);

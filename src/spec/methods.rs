@@ -3,7 +3,7 @@
 use super::Revision;
 use super::catalogue::TASKS_EXTENSION;
 use crate::wire::Party;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::time::Duration;
 
 /// The known keys of `_meta`.
@@ -444,6 +444,22 @@ pub fn undeclare(capabilities: &mut Value, path: &str) {
         let (Some(parent), Some(rest)) = (path.get(..dot), path.get(dot + 1..)) else { continue };
         if let Some(child) = object.get_mut(parent) {
             undeclare(child, rest);
+        }
+    }
+}
+
+/// Puts the feature at a dotted path into some capabilities, with what lies on the way; what is there stays.
+pub fn declare(capabilities: &mut Value, path: &str) {
+    let (name, rest) = path.split_once('.').map_or((path, None), |(name, rest)| (name, Some(rest)));
+    let Some(object) = capabilities.as_object_mut() else { return };
+    match rest {
+        Some(rest) => declare(object.entry(name).or_insert_with(|| json!({})), rest),
+        // of these the schemas want to know whether, of all others how
+        None if matches!(name, "listChanged" | "subscribe") => {
+            object.entry(name).or_insert(Value::Bool(true));
+        }
+        None => {
+            object.entry(name).or_insert_with(|| json!({}));
         }
     }
 }

@@ -299,6 +299,9 @@ pub enum Body {
         label: String,
         /// What it does, in a few words.
         what: String,
+        /// How long it waits for an answer before it gives up, in milliseconds; absent where that is the client's affair.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        gives_up: Option<u64>,
     },
     /// The application above the client got something.
     Saw {

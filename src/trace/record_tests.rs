@@ -57,7 +57,7 @@ fn everything() -> Trace {
         Body::StreamClosed { stream: StreamId(3), by: None, how: Closing::Cut("reset".into()) },
         Body::Stderr { party: Party::Server, text: "a\nb\r".into() },
         Body::ProcessExited { party: Party::Server, code: None, signal: Some(9), ours: true },
-        Body::Action { label: "call".into(), what: "call x".into() },
+        Body::Action { label: "call".into(), what: "call x".into(), gives_up: Some(500) },
         Body::Saw { label: "call".into(), value: json!({"result": {"n": 1.0, "big": 9_007_199_254_740_993_u64}}) },
         Body::End { reason: EndReason::Gone { party: Party::Server, how: "it died".into() } },
     ])

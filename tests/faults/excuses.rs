@@ -19,12 +19,10 @@ pub(crate) const NO_OCCASION: &[(&str, &str)] = &[
     ("cancels-what-has-ended", "no scenario cancels what has ended"),
     ("an-expired-task-with-another-error", "no scenario asks twice for what is not there"),
     ("invalid-parameters-with-another-code", "no scenario calls a tool with parameters that are none"),
-    ("uses-a-tool-and-says-it-is-done", "the model of the embedded client uses no tools"),
     ("content-of-a-url", "the embedded client takes no questions that are asked by a URL"),
     ("goes-on-with-what-is-gone", "it changes how a client leaves, and the embedded one begins anew before"),
     ("calls-a-plain-tool-as-a-task", "nothing shows that the client had read which tools there are"),
     ("calls-a-task-tool-plainly", "nothing shows that the client had read which tools there are"),
-    ("takes-no-question-from-a-listening-stream", "the embedded server asks over the stream of `tasks/result`"),
     ("stays-in-input-required", "no tool of the embedded server still works after its answer"),
 ];
 
@@ -45,6 +43,11 @@ pub(crate) const ELSEWHERE: &[(&str, &str, &str)] = &[
         "a-completed-task-without-its-result",
         "tasks/result-fetched-by-two-at-once",
         "there nobody saw that the task was completed",
+    ),
+    (
+        "an-id-given-twice",
+        "tasks/neighbour-is-unhurt",
+        "there one of the two tasks of that id is cancelled, and the other is not",
     ),
     ("an-id-that-is-a-number", "tasks/cancel-and-the-work", "there the task is asked for by its id"),
     ("an-id-that-is-a-number", "tasks/create-is-prompt", "there the task is asked for by its id"),
@@ -77,6 +80,10 @@ pub(crate) const ELSEWHERE: &[(&str, &str, &str)] = &[
         "tasks/result-stream-is-resumed",
         "there what it owes comes on the stream of `tasks/result`",
     ),
+    ("resumes-from-too-early", "http/stream-is-cut-twice", "there nobody fetches what is left of the stream"),
+    ("resumes-from-nowhere", "http/stream-is-cut-twice", "there nobody fetches what is left of the stream"),
+    ("gives-up-in-silence", "cancellation/by-the-application", "there the user cancels, and is to be heard"),
+    ("one-token-for-two-calls", "tasks/token-of-a-task", "there the token is that of a task"),
     (
         "demands-a-url-of-who-cannot",
         "elicitation/what-the-user-does",

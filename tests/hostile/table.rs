@@ -150,11 +150,11 @@ pub(crate) fn rows() -> Vec<Row> {
         row(Web("an endless line"), 1, &["the server is at fault", "the bound is"]).memory(50),
         row(Pipes("an endless line at once"), 4, &["bound"]).memory(50),
         row(Web("an endless line at once"), 4, &["bound"]).memory(50),
-        // ten thousand events of each play are kept
-        row(Pipes("10,000 notifications"), 1, &["the server is at fault", "no more was read"]).memory(100).within(60),
-        row(Web("10,000 notifications"), 1, &["the server is at fault", "no more was read"]).memory(100).within(60),
-        row(Pipes("notifications for ever"), 1, &["the server is at fault", "no more was read"]).memory(100).within(60),
-        row(Web("notifications for ever"), 1, &["the server is at fault", "no more was read"]).memory(100).within(60),
+        // three thousand notifications of each play are kept
+        row(Pipes("10,000 notifications"), 1, &["the server is at fault", "no more was read"]).memory(50).within(60),
+        row(Web("10,000 notifications"), 1, &["the server is at fault", "no more was read"]).memory(50).within(60),
+        row(Pipes("notifications for ever"), 1, &["the server is at fault", "no more was read"]).memory(50).within(60),
+        row(Web("notifications for ever"), 1, &["the server is at fault", "no more was read"]).memory(50).within(60),
         row(
             Pipes("notifications for ever at once"),
             4,

@@ -2,6 +2,7 @@
 
 use super::content::short;
 use crate::conversation::{Said, Sort};
+use crate::judge::evidence::Shown;
 use crate::judge::monitor::{Monitor, Notes, Scene};
 use crate::spec::peer_schema::PeerSchema;
 use crate::wire::{Id, Party};
@@ -28,8 +29,10 @@ impl Monitor for Elicitation {
             "elicitation.required-error.only-when-needed",
             "elicitation.result.accept-has-content",
             "elicitation.result.no-content-otherwise",
+            "elicitation.url.consent-before-open",
             "elicitation.url.https",
             "elicitation.url.id-unique",
+            "elicitation.url.no-prefetch",
         ]
     }
 
@@ -47,6 +50,7 @@ impl Monitor for Elicitation {
         }
         if said.result_of("elicitation/create") && said.from == Party::Client {
             answered(scene, index, said, notes);
+            opened(scene, index, said, notes);
         }
         if said.is_error() && said.error_code() == Some(-32042) && said.from == Party::Server {
             self.required(scene, index, said, notes);
@@ -113,6 +117,39 @@ fn answered(scene: &Scene<'_>, index: usize, said: &Said, notes: &mut Notes<'_>)
             notes.either(content.is_none(), id, index, "/result/content", "no `content`", "some");
         }
         _ => {}
+    }
+}
+
+/// A URL is opened by nobody before the user has agreed. Only a URL that leads to this very server shows whether it is.
+fn opened(scene: &Scene<'_>, index: usize, said: &Said, notes: &mut Notes<'_>) {
+    let Some(request) = scene.c.request_of(said).filter(|request| mode(request) == "url") else { return };
+    let url = request.message.params().get("url").and_then(Value::as_str).unwrap_or_default();
+    let Some((host, path)) = url.split_once("://").and_then(|(_, rest)| rest.split_once('/')) else { return };
+    let trips = || scene.c.round_trips.values();
+    if !trips().any(|trip| trip.header("host").is_some_and(|own| own.eq_ignore_ascii_case(host))) {
+        return;
+    }
+    let path = format!("/{path}");
+    let fetched = trips().filter(|trip| trip.target == path).filter_map(|trip| trip.request);
+    let (before, after): (Vec<u32>, Vec<u32>) = fetched.partition(|event| *event < said.event);
+    let mut show = |id: &'static str, event: Option<u32>, expected: &str| match event {
+        Some(event) => {
+            let verdict = Shown::Broken {
+                expected: expected.to_owned(),
+                found: format!("a request for {}", short(url)),
+                pointer: String::new(),
+            };
+            notes.at(id, event, Party::Client, said.revision, verdict);
+        }
+        None => {
+            notes.held(id, index);
+        }
+    };
+    let expected = "that nobody fetches the URL before the user has agreed";
+    show("elicitation.url.no-prefetch", before.first().copied(), expected);
+    if matches!(said.message.result().get("action").and_then(Value::as_str), Some("decline" | "cancel")) {
+        let expected = "that nobody opens the URL, as the user did not agree";
+        show("elicitation.url.consent-before-open", after.first().copied(), expected);
     }
 }
 

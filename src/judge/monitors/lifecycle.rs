@@ -164,6 +164,10 @@ fn disconnects(scene: &Scene<'_>, session: usize, notes: &mut Notes<'_>) {
     else {
         return;
     };
+    // it asked for that very version, so that it may speak it; that nobody published it is said of the request
+    if about.requested.as_ref() == Some(version) {
+        return;
+    }
     let goes_on = |(i, s): &(usize, &Said)| {
         s.session == session
             && s.from == Party::Client

@@ -2,13 +2,16 @@
 
 pub mod answers;
 pub mod base;
+pub mod cancellation;
 mod content;
 pub mod elicitation;
 pub mod lifecycle;
 pub mod meta;
+pub mod progress;
 pub mod prompts;
 pub mod resources;
 pub mod tasks;
+pub mod timeouts;
 pub mod tools;
 pub mod transport;
 
@@ -38,6 +41,9 @@ pub fn all() -> Vec<Box<dyn Monitor>> {
         Box::new(prompts::Prompts),
         Box::new(elicitation::Elicitation::default()),
         Box::new(answers::Answers),
+        Box::new(cancellation::Cancellation::default()),
+        Box::new(progress::Progress::default()),
+        Box::new(timeouts::Timeouts),
     ];
     all.extend(tasks::all());
     all.extend(transport::all());

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::stored_features as features;
 
-pub(super) const NAMES: [&str; 19] = [
+pub(super) const NAMES: [&str; 22] = [
     "tour",
     "tour-over-http",
     "refusals",
@@ -31,6 +31,9 @@ pub(super) const NAMES: [&str; 19] = [
     "renewed",
     "polled",
     "older",
+    "reports",
+    "given-up",
+    "canary",
 ];
 
 /// The trace with that name.
@@ -56,6 +59,9 @@ pub(super) fn trace(name: &str) -> Trace {
         "renewed" => over_http::renewed(),
         "polled" => over_http::polled(),
         "older" => over_http::older(),
+        "reports" => features::reports(),
+        "given-up" => features::given_up(),
+        "canary" => features::canary(),
         other => panic!("there is no stored trace {other}"),
     }
 }
@@ -414,7 +420,8 @@ pub(super) fn odd_http() -> Trace {
     t.client(request(n(3), "tasks/get", json!({"taskId": "h1"})));
     let stream = t.respond(200, "text/event-stream", None);
     t.on(stream, result(n(3), task("h1", "working", 1)));
-    t.client(json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 77}}));
+    t.client(request(n(4), "ping", json!({})));
+    t.client(json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 4}}));
     t.server(result(n(9), json!({})));
     t.open(Party::Server, StreamKind::Get, 99);
     t.done()

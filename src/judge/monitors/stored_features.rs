@@ -2,7 +2,7 @@
 
 use super::stored::{error, request, result};
 use crate::conversation::sample::Sample;
-use crate::trace::{Seat, Trace, Transport};
+use crate::trace::{Body, Seat, Trace, Transport};
 use serde_json::{Value, json};
 
 /// One pixel, and no sound.
@@ -261,5 +261,103 @@ pub(super) fn nothing_declared() -> Trace {
     }
     t.client(request(json!(90), "ping", json!({})));
     t.server(result(json!(90), json!({})));
+    t.done()
+}
+
+/// Both report progress, and both cancel what they asked for.
+pub(super) fn reports() -> Trace {
+    let mut t = Sample::new(Seat::Observer, Transport::Stdio);
+    t.handshake(json!({"sampling": {}}), json!({"tools": {}}));
+    let call = |id: u32, token: &str| {
+        request(json!(id), "tools/call", json!({"name": "slow", "_meta": {"progressToken": token}}))
+    };
+    let sample = |id: &str, token: u32| {
+        let params = json!({"messages": [], "maxTokens": 10, "_meta": {"progressToken": token}});
+        request(json!(id), "sampling/createMessage", params)
+    };
+    let progress = |token: Value, value: f64| {
+        let params = json!({"progressToken": token, "progress": value, "message": "On its way"});
+        json!({"jsonrpc": "2.0", "method": "notifications/progress", "params": params})
+    };
+    let cancelled =
+        |id: Value| json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": id}});
+    let done = |id: u32| result(json!(id), json!({"content": [{"type": "text", "text": "Done"}]}));
+    let model = json!({"role": "assistant", "model": "m", "content": {"type": "text", "text": "Yes"}});
+    // two calls at once
+    t.client(call(1, "a"));
+    t.client(call(2, "b"));
+    for (token, value) in [("a", 1.0), ("b", 0.5), ("a", 2.0)] {
+        t.server(progress(json!(token), value));
+    }
+    t.server(done(1));
+    t.server(progress(json!("b"), 1.0));
+    t.server(done(2));
+    // a token that is free again, and a call that fails
+    t.client(call(3, "a"));
+    t.server(progress(json!("a"), 1.0));
+    t.server(error(json!(3), -32603));
+    // the client reports too
+    t.server(sample("s1", 7));
+    t.server(sample("s2", 8));
+    for (token, value) in [(7, 0.25), (8, 1.0), (7, 0.5)] {
+        t.client(progress(json!(token), value));
+    }
+    t.client(result(json!("s1"), model));
+    t.client(error(json!("s2"), -1));
+    // what is asked for and given up
+    t.client(call(4, "c"));
+    t.client(cancelled(json!(4)));
+    t.client(request(json!(5), "ping", json!({})));
+    t.server(result(json!(5), json!({})));
+    t.server(sample("s3", 9));
+    t.server(cancelled(json!("s3")));
+    t.client(request(json!(6), "ping", json!({})));
+    t.server(result(json!(6), json!({})));
+    t.done()
+}
+
+/// An application that waits only so long: once for what tells of its progress all the time, once for what tells nothing.
+pub(super) fn given_up() -> Trace {
+    let mut t = Sample::new(Seat::Observer, Transport::Stdio);
+    t.handshake(json!({}), json!({"tools": {}}));
+    for (id, chatty) in [(1, true), (2, false)] {
+        let label = format!("call {id}");
+        t.push(Body::Action { label: label.clone(), what: "call tool slow".into(), gives_up: Some(800) });
+        let meta = json!({"progressToken": id});
+        t.client(request(json!(id), "tools/call", json!({"name": "slow", "_meta": meta})));
+        t.wait(600);
+        if chatty {
+            let params = json!({"progressToken": id, "progress": 1});
+            t.server(json!({"jsonrpc": "2.0", "method": "notifications/progress", "params": params}));
+        }
+        let params = json!({"requestId": id});
+        t.wait(200).client(json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": params}));
+        t.push(Body::Saw { label, value: json!({"failure": "it took too long"}) });
+    }
+    t.client(request(json!(3), "ping", json!({})));
+    t.server(result(json!(3), json!({})));
+    t.done()
+}
+
+/// A user is asked to open a URL at the server itself, and does not want to.
+pub(super) fn canary() -> Trace {
+    let mut t = Sample::new(Seat::Observer, Transport::Http);
+    t.handshake(json!({"elicitation": {"url": {}}}), json!({"tools": {}}));
+    t.header("Host", Some("127.0.0.1:4321"));
+    t.server(request(
+        json!("q"),
+        "elicitation/create",
+        json!({"mode": "url", "message": "Sign in", "elicitationId": "e1", "url": "http://127.0.0.1:4321/sign-in"}),
+    ));
+    let look = |t: &mut Sample| {
+        let trip = t.ask("GET", "text/event-stream", &[]);
+        t.bare(trip, 405);
+    };
+    look(&mut t);
+    t.client(result(json!("q"), json!({"action": "decline"})));
+    t.respond(202, "text/plain", None);
+    look(&mut t);
+    t.client(request(json!(9), "ping", json!({})));
+    t.server(result(json!(9), json!({})));
     t.done()
 }

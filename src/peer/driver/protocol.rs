@@ -141,6 +141,9 @@ pub enum Action {
         /// Ask for progress.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         progress: bool,
+        /// Give it up after so many milliseconds, progress or not.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        timeout: Option<u64>,
     },
     /// Call a tool as a task and see it through.
     #[serde(rename = "call tool as task")]
@@ -226,6 +229,12 @@ pub enum Action {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         params: Option<Value>,
     },
+    /// Have other roots from now on, and let the server know.
+    #[serde(rename = "change roots")]
+    ChangeRoots {
+        /// All of them.
+        roots: Value,
+    },
     /// Cancel an open action.
     Cancel {
         /// Its id.
@@ -260,6 +269,7 @@ impl Action {
             Action::SetLevel { level } => format!("set the level to {level}"),
             Action::Ping => "ping".to_owned(),
             Action::Request { method, .. } => format!("request {method}"),
+            Action::ChangeRoots { .. } => "change the roots".to_owned(),
             Action::Cancel { action } => format!("cancel action {action}"),
             Action::Other(todo) => todo.clone(),
         }
@@ -416,7 +426,7 @@ mod tests {
             after: Some(5),
         };
         let text = || "x".to_owned();
-        let call = |progress| Action::CallTool { name: text(), arguments: Some(json!({})), progress };
+        let call = |progress| Action::CallTool { name: text(), arguments: Some(json!({})), progress, timeout: Some(5) };
         let actions = vec![
             Action::Connect { to, revision: None, capabilities: json!({}), answers: Some(answers.clone()) },
             Action::Connect {
@@ -426,6 +436,7 @@ mod tests {
                 answers: None,
             },
             Action::Close,
+            Action::ChangeRoots { roots: json!([{ "uri": "file:///b" }]) },
             Action::Answers { answers },
             Action::List { what: Listed::ResourceTemplates, cursor: Some(text()) },
             Action::ListEverything { what: Listed::Tasks },

@@ -3,6 +3,7 @@
 use super::super::rpc::{self, Outcome};
 use crate::spec::methods::declared;
 use serde_json::{Map, Value, json};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// What an application does, one thing after the other, and how it answers meanwhile.
@@ -39,17 +40,19 @@ pub struct AppAction {
     pub what: What,
     /// The label under which the application sees what came of it.
     pub sees: Option<String>,
-    /// Only once the step with this label has happened (see [`super::Client::happened`]).
+    /// Only once the step with this label has happened (see [`super::super::Engine::happened`]).
     pub once: Option<String>,
     /// The kind of notification it collects meanwhile, such as `progress` (`notifications/progress`); with what it sees.
     pub collects: Option<String>,
+    /// After so long it is given up, progress or not.
+    pub gives_up: Option<Duration>,
 }
 
 impl AppAction {
     /// Does this, and sees what came of it under that label.
     #[must_use]
     pub fn seen(what: What, label: &str) -> AppAction {
-        AppAction { what, sees: Some(label.into()), once: None, collects: None }
+        AppAction { what, sees: Some(label.into()), once: None, collects: None, gives_up: None }
     }
 }
 
@@ -99,6 +102,11 @@ pub enum What {
         /// Its parameters.
         params: Option<Value>,
     },
+    /// Has other roots from now on, and lets the server know if the client declared that it does.
+    ChangeRoots {
+        /// The roots.
+        roots: Value,
+    },
 }
 
 impl What {
@@ -107,7 +115,18 @@ impl What {
     pub fn label(&self) -> Option<&str> {
         match self {
             What::CallTool { label, .. } | What::CallToolAsTask { label, .. } | What::List { label, .. } => Some(label),
-            What::ListEverything { .. } | What::Request { .. } => None,
+            What::ListEverything { .. } | What::Request { .. } | What::ChangeRoots { .. } => None,
+        }
+    }
+
+    /// The token for progress that it gives.
+    pub(super) fn token(&self) -> Option<&Value> {
+        match self {
+            What::CallTool { progress_token, .. } | What::CallToolAsTask { progress_token, .. } => {
+                progress_token.as_ref()
+            }
+            What::Request { params, .. } => params.as_ref()?.pointer("/_meta/progressToken"),
+            What::List { .. } | What::ListEverything { .. } | What::ChangeRoots { .. } => None,
         }
     }
 
@@ -127,6 +146,7 @@ impl What {
             }
             What::List { method, .. } | What::ListEverything { method } => (method, None),
             What::Request { method, params } => (method, params.clone()),
+            What::ChangeRoots { .. } => ("roots/list", None),
         }
     }
 }
@@ -305,11 +325,42 @@ pub(super) fn check(method: &str, params: &Value, capabilities: &Value) -> Resul
     if !messages.filter_map(|message| message.get("content")).all(is_content) {
         return invalid("a message has content that lacks what its type needs");
     }
+    if let Some(why) = results_amiss(params) {
+        return invalid(why);
+    }
     let tools = params.get("tools").is_some() || params.get("toolChoice").is_some();
     if tools && !declared(capabilities, "sampling.tools") {
         return invalid("this client did not declare `sampling.tools`");
     }
     Ok(())
+}
+
+/// What is wrong with the results of tools among the messages: each use of a tool has its result in the message of the user
+/// that follows, and that message holds nothing else.
+fn results_amiss(params: &Value) -> Option<&'static str> {
+    let messages = params.get("messages").and_then(Value::as_array)?;
+    let blocks = |message: &Value| match message.get("content") {
+        Some(Value::Array(blocks)) => blocks.clone(),
+        Some(block) => vec![block.clone()],
+        None => Vec::new(),
+    };
+    let of = |blocks: &[Value], kind: &str, id: &str| -> BTreeSet<String> {
+        let found = blocks.iter().filter(|block| block.get("type").is_some_and(|t| t == kind));
+        found.filter_map(|block| block.get(id)?.as_str().map(str::to_owned)).collect()
+    };
+    let mut open: BTreeSet<String> = BTreeSet::new();
+    for message in messages {
+        let blocks = blocks(message);
+        let results = of(&blocks, "tool_result", "toolUseId");
+        if !results.is_empty() && blocks.len() != results.len() {
+            return Some("a message with the results of tools holds something else too");
+        }
+        if results != open {
+            return Some("the results of tools are not those of the uses before them");
+        }
+        open = of(&blocks, "tool_use", "id");
+    }
+    (!open.is_empty()).then_some("a use of a tool has no result")
 }
 
 /// Has each block what its type needs?

@@ -13,19 +13,22 @@ use super::receiver::{Job, Receiver, augmentation};
 use super::requestor::{Following, Purpose};
 use super::rpc::{self, Outcome};
 use super::tasks::{InMemoryTaskStore, Limits, TaskStore};
-use super::work::Plan;
+use super::work::{Plan, Step};
 use super::{Effect, Engine, Route, SessionKey, Surroundings};
 use crate::spec::methods::{self, declared};
 use crate::spec::{Era, Revision};
 use crate::wire::{Id, Kind, Message};
 use serde_json::{Value, json};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 /// A list with more pages than this is not walked further.
 const MOST_PAGES: usize = 1_000;
 /// At most so many notifications are collected for one action.
 const MOST_COLLECTED: usize = 1_000;
+
+/// A square without anything in it.
+const ICON: &str = "data:image/svg+xml,%3Csvg%20xmlns='http://www.w3.org/2000/svg'/%3E";
 
 /// How a client is set up.
 pub struct Setup {
@@ -97,9 +100,12 @@ enum Stage {
     Done,
 }
 
-/// What is known of the action under way.
-#[derive(Debug, Default)]
+/// What is known of an action under way.
+#[derive(Debug)]
 struct Running {
+    action: AppAction,
+    /// When it is given up.
+    until: Option<Duration>,
     pages: usize,
     members: Vec<Value>,
     collected: Vec<Value>,
@@ -111,14 +117,22 @@ pub struct Client {
     offers: Revision,
     revisions: Vec<Revision>,
     capabilities: Value,
-    application: Application,
+    /// How its application answers.
+    answers: Answers,
+    /// It is told what to do as it goes along.
+    driven: bool,
     session: Option<SessionKey>,
     stage: Stage,
     /// The id of `initialize`, until it is answered.
     greeting: Option<Id>,
-    /// The action that is next or under way.
-    at: usize,
-    running: Option<Running>,
+    /// The actions that have not begun.
+    queue: VecDeque<AppAction>,
+    /// Those that are under way, by number.
+    running: BTreeMap<u64, Running>,
+    /// How many have begun.
+    begun: u64,
+    /// Its application has something to do, and when that is done it disconnects.
+    leaves: bool,
     happened: BTreeSet<String>,
     /// How many questions were asked.
     questions: usize,
@@ -129,7 +143,7 @@ impl std::fmt::Debug for Client {
         f.debug_struct("Client")
             .field("session", &self.session)
             .field("stage", &self.stage)
-            .field("at", &self.at)
+            .field("running", &self.running)
             .field("receiver", &self.receiver)
             .finish_non_exhaustive()
     }
@@ -146,22 +160,18 @@ impl Client {
             offers: setup.offers,
             revisions,
             capabilities: setup.capabilities,
-            application: setup.application,
+            answers: setup.application.answers,
+            driven: setup.application.driven,
             session: None,
             stage: Stage::Apart,
             greeting: None,
-            at: 0,
-            running: None,
+            leaves: !setup.application.driven && !setup.application.actions.is_empty(),
+            queue: setup.application.actions.into(),
+            running: BTreeMap::new(),
+            begun: 0,
             happened: BTreeSet::new(),
             questions: 0,
         }
-    }
-
-    /// The labelled step has happened: actions that wait for it (`once`) may begin. (The answers to the client's own actions
-    /// it sees itself.)
-    pub fn happened(&mut self, now: Duration, label: &str) {
-        self.happened.insert(label.to_owned());
-        self.go_on(now);
     }
 
     /// What the server declared; empty before the handshake.
@@ -183,62 +193,98 @@ impl Client {
         }
     }
 
-    /// Begins what can begin.
-    fn go_on(&mut self, _now: Duration) {
-        while let (Stage::Ready, None, Some(session)) = (self.stage, &self.running, self.session) {
-            let Some(action) = self.application.actions.get(self.at) else {
-                if !self.application.driven && !self.application.actions.is_empty() {
+    /// Who it says it is.
+    fn introduction(&self) -> Value {
+        let mut info = json!({ "name": "mcp-interop-reference-client", "version": env!("CARGO_PKG_VERSION") });
+        if self.offers >= Revision::V2025_11_25 {
+            info["icons"] = json!([{ "src": ICON, "mimeType": "image/svg+xml" }]);
+        }
+        info
+    }
+
+    /// Begins what can begin: one action after the other, but for those that wait for a step alone and those of an application
+    /// that is driven.
+    fn go_on(&mut self, now: Duration) {
+        while let (Stage::Ready, Some(session)) = (self.stage, self.session) {
+            let Some(action) = self.queue.front() else {
+                if self.leaves && self.running.is_empty() {
                     self.stage = Stage::Done;
                     self.receiver.out.push(Effect::Close { session });
                 }
                 return;
             };
-            if action.once.as_ref().is_some_and(|label| !self.happened.contains(label)) {
-                return;
+            match &action.once {
+                Some(label) if !self.happened.contains(label) => return,
+                None if !self.driven && !self.running.is_empty() => return,
+                _ => {}
             }
+            let Some(action) = self.queue.pop_front() else { return };
             let what = action.what.clone();
-            self.running = Some(Running::default());
+            let number = self.begin(now, action);
             if matches!(what, What::CallToolAsTask { .. })
                 && !declared(self.server_capabilities(), "tasks.requests.tools.call")
             {
-                self.done(json!({ "failure": "the server does not declare tasks.requests.tools.call" }));
+                self.done(number, json!({ "failure": "the server does not declare tasks.requests.tools.call" }));
+                continue;
+            }
+            if let What::ChangeRoots { roots } = what {
+                self.answers.roots = roots;
+                if declared(&self.capabilities, "roots.listChanged") {
+                    let message = rpc::notification("notifications/roots/list_changed", None);
+                    self.receiver.send(session, Route::Unrelated, message);
+                }
+                self.done(number, json!({ "result": {} }));
                 continue;
             }
             let (method, params) = what.request();
-            self.send(session, method, params, Purpose::Own(self.at as u64 + 1));
+            self.send(session, method, params, Purpose::Own(number));
         }
+    }
+
+    /// Counts an action as under way.
+    fn begin(&mut self, now: Duration, action: AppAction) -> u64 {
+        self.begun += 1;
+        let until = action.gives_up.map(|after| now.saturating_add(after));
+        let running = Running { action, until, pages: 0, members: Vec::new(), collected: Vec::new() };
+        self.running.insert(self.begun, running);
+        self.begun
     }
 
     /// Cancels the action that sees its end under that label; one that has not begun does not begin.
     fn cancel(&mut self, now: Duration, label: &str) {
         let is_it = |action: &AppAction| action.sees.as_deref() == Some(label);
-        let Some(at) = self.application.actions.iter().skip(self.at).position(is_it) else { return };
-        if at > 0 || self.running.is_none() {
-            self.application.actions.remove(self.at + at);
+        if let Some(at) = self.queue.iter().position(is_it) {
+            self.queue.remove(at);
             return self.saw(Some(label.to_owned()), json!({ "failure": "it was cancelled" }));
         }
-        let own = Purpose::Own(self.at as u64 + 1);
+        let number = self.running.iter().find(|(_, running)| is_it(&running.action)).map(|(number, _)| *number);
+        if let Some(number) = number {
+            self.give_up(number, "it was cancelled");
+            self.go_on(now);
+        }
+    }
+
+    /// Ends an action under way before it has its answer.
+    fn give_up(&mut self, number: u64, why: &str) {
+        let own = Purpose::Own(number);
         // what became a task is cancelled as one
         let as_tasks = declared(self.server_capabilities(), "tasks.cancel");
         let Receiver { requestor, out, .. } = &mut self.receiver;
         requestor.give_up(|purpose| purpose == own, as_tasks, &Route::Unrelated, None, &[], out);
-        self.done(json!({ "failure": "it was cancelled" }));
-        self.go_on(now);
+        self.done(number, json!({ "failure": why }));
     }
 
-    /// The action under way has come to its end.
-    fn done(&mut self, mut value: Value) {
-        let running = self.running.take().unwrap_or_default();
-        let Some(action) = self.application.actions.get(self.at) else { return };
+    /// An action under way has come to its end.
+    fn done(&mut self, number: u64, mut value: Value) {
+        let Some(running) = self.running.remove(&number) else { return };
+        let action = running.action;
         if action.collects.is_some() {
             value["collected"] = Value::Array(running.collected);
         }
         if let Some(label) = action.what.label() {
             self.happened.insert(label.to_owned());
         }
-        let sees = action.sees.clone();
-        self.at += 1;
-        self.saw(sees, value);
+        self.saw(action.sees, value);
     }
 
     fn greeted(&mut self, now: Duration, session: SessionKey, outcome: &Outcome) {
@@ -273,23 +319,37 @@ impl Client {
 
     /// The application hears how the handshake ended.
     fn connected(&mut self, value: Value) {
-        if self.application.driven {
+        if self.driven {
             self.saw(Some(CONNECTED.to_owned()), value);
         }
     }
 
     /// The application hears of a message that it did not wait for.
     fn heard(&mut self, asked: bool, method: &str, params: &Value) {
-        if self.application.driven {
+        if self.driven {
             self.receiver.out.push(Effect::Heard { asked, method: method.to_owned(), params: params.clone() });
         }
     }
 
+    /// What is under way fails.
+    fn fail_running(&mut self, reason: &str) {
+        for number in self.running.keys().copied().collect::<Vec<u64>>() {
+            self.done(number, json!({ "failure": reason }));
+        }
+    }
+
+    /// The next action fails without having begun.
+    fn fail_next(&mut self, reason: &str) -> bool {
+        let Some(action) = self.queue.pop_front() else { return false };
+        let number = self.begin(Duration::ZERO, action);
+        self.done(number, json!({ "failure": reason }));
+        true
+    }
+
     /// Every action that is left fails.
     fn fail_all(&mut self, reason: &str) {
-        while self.at < self.application.actions.len() {
-            self.done(json!({ "failure": reason }));
-        }
+        self.fail_running(reason);
+        while self.fail_next(reason) {}
     }
 
     /// An own request came to its end.
@@ -297,15 +357,12 @@ impl Client {
         if number == 0 {
             return self.greeted(now, session, &outcome);
         }
-        if number != self.at as u64 + 1 || self.running.is_none() {
-            return;
-        }
-        let what = self.application.actions.get(self.at).map(|action| action.what.clone());
-        if let (Some(What::ListEverything { method }), Outcome::Result(result)) = (what, &outcome) {
+        let Some(running) = self.running.get(&number) else { return };
+        if let (What::ListEverything { method }, Outcome::Result(result)) = (running.action.what.clone(), &outcome) {
             let Some(outcome) = self.walk(session, &method, result, number) else { return };
-            self.done(outcome);
+            self.done(number, outcome);
         } else {
-            self.done(outcome.to_value());
+            self.done(number, outcome.to_value());
         }
         self.go_on(now);
     }
@@ -314,7 +371,7 @@ impl Client {
     fn walk(&mut self, session: SessionKey, method: &str, page: &Value, number: u64) -> Option<Value> {
         let revision = self.receiver.peer(session)?.revision;
         let member = methods::find(revision, method).and_then(|method| method.page).unwrap_or_default();
-        let running = self.running.as_mut()?;
+        let running = self.running.get_mut(&number)?;
         running.pages += 1;
         running.members.extend(page.get(member).and_then(Value::as_array).into_iter().flatten().cloned());
         match page.get("nextCursor").filter(|cursor| !cursor.is_null()) {
@@ -358,7 +415,7 @@ impl Client {
             let what = format!("this client did not declare `{capability}`");
             return self.receiver.answer(session, id, &refuse(rpc::METHOD_NOT_FOUND, &what));
         }
-        let answers = &self.application.answers;
+        let answers = &self.answers;
         let (outcome, as_task) = if method == "roots/list" {
             (Outcome::Result(json!({ "roots": answers.roots })), None)
         } else {
@@ -379,8 +436,16 @@ impl Client {
             (outcome, as_task)
         };
         let mut plan = Plan::end(outcome);
-        if !answers.after.is_zero() {
-            plan = plan.after(super::work::Step::Wait(answers.after));
+        if params.pointer("/_meta/progressToken").is_none() {
+            plan = match answers.after.is_zero() {
+                true => plan,
+                false => plan.after(Step::Wait(answers.after)),
+            };
+        } else if !answers.after.is_zero() {
+            // whoever asked for progress hears that somebody is at it
+            let half = Step::Wait(answers.after / 2);
+            let at = |progress| Step::Progress { progress, total: 3 };
+            plan = plan.after(at(1)).after(half.clone()).after(at(2)).after(half);
         }
         self.receiver.start(now, &Job { session, request: id, params, as_task }, plan);
     }
@@ -392,14 +457,14 @@ impl Client {
             self.receiver.cancelled(session, &Id::of(id));
         }
         self.heard(false, method, params);
-        let Some(kind) = self.application.actions.get(self.at).and_then(|action| action.collects.as_deref()) else {
-            return;
-        };
-        if let Some(running) = &mut self.running
-            && method.strip_prefix("notifications/") == Some(kind)
-            && running.collected.len() < MOST_COLLECTED
-        {
-            running.collected.push(params.clone());
+        let Some(kind) = method.strip_prefix("notifications/") else { return };
+        for running in self.running.values_mut() {
+            // progress belongs to who gave the token
+            let own = kind != "progress" || running.action.what.token() == params.get("progressToken");
+            let wants = running.action.collects.as_deref() == Some(kind);
+            if own && wants && running.collected.len() < MOST_COLLECTED {
+                running.collected.push(params.clone());
+            }
         }
     }
 }
@@ -421,7 +486,7 @@ impl Engine for Client {
         let params = json!({
             "protocolVersion": self.offers.as_str(),
             "capabilities": self.capabilities,
-            "clientInfo": { "name": "mcp-interop-reference-client", "version": env!("CARGO_PKG_VERSION") },
+            "clientInfo": self.introduction(),
         });
         self.greeting = Some(self.send(session, "initialize", Some(params), Purpose::Own(0)));
     }
@@ -480,10 +545,11 @@ impl Engine for Client {
         if self.greeting.take().is_some() {
             self.connected(json!({ "failure": "the session ended before the handshake was over" }));
         }
-        let waited = !self.receiver.closed(session).is_empty() || self.running.is_some();
-        if waited && self.stage != Stage::Done {
-            let before = if self.running.is_some() { "the answer" } else { "the handshake was over" };
-            self.done(json!({ "failure": format!("the session ended before {before}") }));
+        let waited = !self.receiver.closed(session).is_empty();
+        if !self.running.is_empty() {
+            self.fail_running("the session ended before the answer");
+        } else if waited && self.stage != Stage::Done {
+            self.fail_next("the session ended before the handshake was over");
         }
         if self.stage != Stage::Done {
             self.stage = Stage::Apart;
@@ -494,17 +560,23 @@ impl Engine for Client {
         self.receiver.lost(session, request);
     }
 
+    /// The answers to its own actions it sees itself.
+    fn happened(&mut self, now: Duration, label: &str) {
+        self.happened.insert(label.to_owned());
+        self.go_on(now);
+    }
+
     fn told(&mut self, now: Duration, what: Told) {
         match what {
-            Told::Act(action) if self.stage == Stage::Done || self.stage == Stage::Apart && self.at > 0 => {
+            Told::Act(action) if self.stage == Stage::Done || self.stage == Stage::Apart && self.begun > 0 => {
                 self.saw(action.sees, json!({ "failure": "the client is not connected" }));
             }
             Told::Act(action) => {
-                self.application.actions.push(action);
+                self.queue.push_back(action);
                 self.go_on(now);
             }
             Told::Answer(answers) => {
-                self.application.answers = answers;
+                self.answers = answers;
                 self.questions = 0;
             }
             Told::Cancel(label) => self.cancel(now, &label),
@@ -518,10 +590,17 @@ impl Engine for Client {
 
     fn wake(&mut self, now: Duration) {
         self.receiver.wake(now);
+        let due = |running: &Running| running.until.is_some_and(|until| until <= now);
+        let late: Vec<u64> = self.running.iter().filter(|(_, r)| due(r)).map(|(number, _)| *number).collect();
+        for number in late {
+            self.give_up(number, "it was not answered in time");
+        }
+        self.go_on(now);
     }
 
     fn wake_at(&self) -> Option<Duration> {
-        self.receiver.wake_at()
+        let given_up = self.running.values().filter_map(|running| running.until).min();
+        self.receiver.wake_at().into_iter().chain(given_up).min()
     }
 
     fn take(&mut self) -> Vec<Effect> {

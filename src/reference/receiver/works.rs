@@ -87,7 +87,8 @@ impl Receiver {
     pub(super) fn progress(&mut self, now: Duration, key: u64, progress: u32, total: u32) {
         let Some(work) = self.works.get(&key) else { return };
         let (Some(token), Ok(task)) = (&work.token, self.live_task(now, work)) else { return };
-        let mut params = json!({ "progressToken": token, "progress": progress, "total": total });
+        let message = format!("{progress} of {total}");
+        let mut params = json!({ "progressToken": token, "progress": progress, "total": total, "message": message });
         if let Some(task) = task {
             rpc::relate(&mut params, &task);
         }

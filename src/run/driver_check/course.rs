@@ -5,7 +5,7 @@ use super::probe::{Came, Expected, Shown, judge, refusal, said};
 use crate::peer::driver::protocol::{Answers, Listed};
 use crate::peer::driver::{Action, Answer};
 use crate::reference::client;
-use crate::spec::Revision;
+use crate::spec::{Revision, methods};
 use crate::trace::Transport;
 use crate::trace::event::{Body, Event};
 use crate::wire::Party;
@@ -21,7 +21,8 @@ const THOUGHT: u64 = 300;
 
 /// Tells the driver all there is, over one transport.
 pub(super) async fn course(desk: &mut Desk<'_>, transport: Transport) {
-    let all = client::capabilities(Revision::DEFAULT);
+    let mut all = client::capabilities(Revision::DEFAULT);
+    methods::declare(&mut all, "roots.listChanged");
     let from = desk.events.len();
     let heard = desk.connect(FIRST, None, all.clone(), None).await;
     let came = desk.judged(from, NOBODY, heard, &Expected::method("initialize")).await;
@@ -34,6 +35,8 @@ pub(super) async fn course(desk: &mut Desk<'_>, transport: Transport) {
         features(desk).await;
         requests(desk).await;
         cancelling(desk).await;
+        given_up(desk).await;
+        moved(desk).await;
         replaced(desk).await;
     }
     strange(desk).await;
@@ -115,7 +118,7 @@ fn name(what: Listed) -> &'static str {
 }
 
 fn call(name: &str) -> Action {
-    Action::CallTool { name: name.to_owned(), arguments: None, progress: false }
+    Action::CallTool { name: name.to_owned(), arguments: None, progress: false, timeout: None }
 }
 
 async fn calls(desk: &mut Desk<'_>) {
@@ -124,11 +127,12 @@ async fn calls(desk: &mut Desk<'_>) {
     desk.probe("call tool", FIRST, call(simple), &called(simple).giving("content")).await;
     let slow = "test_task_slow";
     let given = json!({ "ms": 10 });
-    let action = Action::CallTool { name: slow.to_owned(), arguments: Some(given.clone()), progress: false };
+    let action =
+        Action::CallTool { name: slow.to_owned(), arguments: Some(given.clone()), progress: false, timeout: None };
     let expected = called(slow).with("/params/arguments", given).giving("content");
     desk.probe("call tool: arguments", FIRST, action, &expected).await;
     let progress = "test_tool_with_progress";
-    let action = Action::CallTool { name: progress.to_owned(), arguments: None, progress: true };
+    let action = Action::CallTool { name: progress.to_owned(), arguments: None, progress: true, timeout: None };
     let expected = called(progress).having("/params/_meta/progressToken").giving("content");
     let before = desk.heard.len();
     let came = desk.probe("call tool: progress", FIRST, action, &expected).await;
@@ -282,7 +286,12 @@ async fn cancelling(desk: &mut Desk<'_>) {
     let row = "cancel";
     let from = desk.events.len();
     let slow = "test_task_slow";
-    let action = Action::CallTool { name: slow.to_owned(), arguments: Some(json!({ "ms": 2000 })), progress: false };
+    let action = Action::CallTool {
+        name: slow.to_owned(),
+        arguments: Some(json!({ "ms": 2000 })),
+        progress: false,
+        timeout: None,
+    };
     let called = Expected::method("tools/call").with("/params/name", slow);
     let id = desk.order(Some(FIRST), action);
     if !desk.until(SOON, |desk| called.find(desk.since(from)).is_some()).await {
@@ -302,6 +311,32 @@ async fn cancelling(desk: &mut Desk<'_>) {
         (came, _) => came,
     };
     desk.row(row, came);
+}
+
+/// A call that takes longer than its application waits.
+async fn given_up(desk: &mut Desk<'_>) {
+    let (row, slow) = ("call tool: timeout", "test_task_slow");
+    let (from, given) = (desk.events.len(), Some(json!({ "ms": 2000 })));
+    let action = Action::CallTool { name: slow.to_owned(), arguments: given, progress: false, timeout: Some(300) };
+    let called = Expected::method("tools/call").with("/params/name", slow);
+    let came = match desk.ask(Some(FIRST), action).await {
+        Heard::Answer(Answer::Unsupported(why)) => refusal(&why, desk.since(from)),
+        Heard::Answer(Answer::Failure(_)) => match called.find(desk.since(from)) {
+            Some(event) => Came::Supported(Shown::Wire(Box::new(event.clone()))),
+            None => Came::Wrong("it gave up what it had not asked for".to_owned()),
+        },
+        Heard::Answer(other) => Came::Wrong(format!("it did not give up: it answered with {}", other.seen())),
+        Heard::Wrong(why) => Came::Wrong(why),
+        Heard::Over(why) => Came::NotReached(why),
+    };
+    desk.row(row, came);
+}
+
+/// Other roots.
+async fn moved(desk: &mut Desk<'_>) {
+    let roots = json!([{ "uri": "file:///elsewhere", "name": "elsewhere" }]);
+    let expected = Expected::method("notifications/roots/list_changed");
+    desk.probe("change roots", FIRST, Action::ChangeRoots { roots }, &expected).await;
 }
 
 /// The answers of a client that is connected are replaced.

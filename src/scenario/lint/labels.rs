@@ -252,6 +252,12 @@ fn actions(scenario: &Scenario, labels: &BTreeMap<&str, Labelled<'_>>, found: &m
             Doing::Request { step } | Doing::Cancel { step } => of(found, step, span, "request of the client", &|a| {
                 a.party == Party::Client && matches!(a.verb, Verb::Requests { .. })
             }),
+            Doing::ChangeRoots { step } => {
+                let wanted = "notifications/roots/list_changed";
+                of(found, step, span, &format!("`{wanted}` of the client"), &|a| {
+                    a.party == Party::Client && matches!(&a.verb, Verb::Notifies { method } if method == wanted)
+                })
+            }
             Doing::Listen { step } => {
                 of(found, step, span, "`subscriptions/listen` of the client", &|a| client(a, "subscriptions/listen"))
             }

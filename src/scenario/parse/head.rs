@@ -103,7 +103,7 @@ pub(super) fn drive(node: &Node, case: &Case, r: &mut Reader) -> Vec<Action> {
     items("`drive`", node, false, &mut r.found).iter().filter_map(|n| action(n, case, r)).collect()
 }
 
-const DOINGS: [&str; 11] = [
+const DOINGS: [&str; 12] = [
     "call tool as task",
     "call tool",
     "when asked",
@@ -115,6 +115,7 @@ const DOINGS: [&str; 11] = [
     "listen",
     "request",
     "cancel",
+    "change roots",
 ];
 
 fn action(node: &Node, case: &Case, r: &mut Reader) -> Option<Action> {
@@ -172,6 +173,7 @@ fn action(node: &Node, case: &Case, r: &mut Reader) -> Option<Action> {
         "listen" => Doing::Listen { step },
         "request" => Doing::Request { step },
         "cancel" => Doing::Cancel { step },
+        "change roots" => Doing::ChangeRoots { step },
         "list everything" => {
             Doing::ListEverything { method: Pattern { shape: Shape::Literal(Value::String(step)), span: target.span } }
         }
@@ -195,13 +197,14 @@ fn action(node: &Node, case: &Case, r: &mut Reader) -> Option<Action> {
     let once = label("once", r);
     let collects = label("collects", r);
     // nothing else answers, or says what its step leaves open
-    let with =
-        ["when asked", "call tool", "call tool as task"].contains(&word).then(|| fields.take("with")).flatten().map(
-            |n| {
-                places.add("with", n.span);
-                case.object("`with`", n, r)
-            },
-        );
+    let says = ["when asked", "call tool", "call tool as task", "change roots"].contains(&word);
+    let with = says.then(|| fields.take("with")).flatten().map(|n| {
+        places.add("with", n.span);
+        case.object("`with`", n, r)
+    });
+    // a task goes on by itself, and what is asked for once more is another matter
+    let gives_up = (word == "call tool").then(|| fields.take("gives up after")).flatten();
+    let gives_up = gives_up.and_then(|n| fixed_wait("`gives up after`", n, &mut r.found));
     let after = fields.take("after").and_then(|n| fixed_wait("`after`", n, &mut r.found));
     fields.finish(&mut r.found, &[]);
     Some(Action {
@@ -211,6 +214,7 @@ fn action(node: &Node, case: &Case, r: &mut Reader) -> Option<Action> {
         once,
         with,
         after,
+        gives_up,
         collects,
         span: Span { start: key.span.start, end: target.span.end.max(key.span.end) },
         places,

@@ -76,7 +76,14 @@ fn same(scene: &Scene<'_>, index: usize, said: &Said, notes: &mut Notes<'_>) {
     if scene.c.past.may(Sort::Token, scene.c.scope(said.session, said.to()), &reported) {
         return;
     }
-    // a token that nobody gave, while the only thing under way that could report progress is one task
+    if let Some(token) = lone_task(scene, index, said).and_then(|task| token(scene, task.created_by()?)) {
+        let found = format!("the token {reported}, which no request had");
+        notes.broken(id, index, "/params/progressToken", expected(&token), found);
+    }
+}
+
+/// The task that is the only thing under way on which the sender could report progress, and has a token.
+fn lone_task<'a>(scene: &Scene<'a>, index: usize, said: &Said) -> Option<&'a Task> {
     let active = |t: &&Task| {
         t.receiver == said.from
             && t.session == said.session
@@ -84,12 +91,18 @@ fn same(scene: &Scene<'_>, index: usize, said: &Said, notes: &mut Notes<'_>) {
             && t.ended.is_none_or(|end| end > index)
     };
     let mut tasks = scene.c.tasks.iter().filter(active);
-    if let (Some(task), None) = (tasks.next(), tasks.next())
-        && let Some(token) = task.created_by().and_then(|r| token(scene, r))
-    {
-        let found = format!("the token {reported}, which no request had");
-        notes.broken(id, index, "/params/progressToken", expected(&token), found);
+    match (tasks.next(), tasks.next()) {
+        (Some(task), None) => Some(task).filter(|t| t.created_by().is_some_and(|r| token(scene, r).is_some())),
+        _ => None,
     }
+}
+
+/// Is progress under a token that nobody gave meant for a task? Then it is judged here.
+pub(in crate::judge::monitors) fn of_a_task(scene: &Scene<'_>, index: usize, said: &Said) -> bool {
+    let named = said.related_task_id().is_some_and(|named| {
+        scene.c.tasks.iter().any(|t| t.id == named && t.receiver == said.from && !t.creations.is_empty())
+    });
+    named || lone_task(scene, index, said).is_some()
 }
 
 /// While a task is under way its token is taken.
@@ -123,7 +136,9 @@ fn stops(scene: &Scene<'_>, task: &Task, reports: &[usize], notes: &mut Notes<'_
     for report in &late {
         notes.broken(id, *report, "", "no progress, because the task has ended", "a progress notification");
     }
-    if let (Some(end), true) = (ends.iter().min(), late.is_empty() && !reports.is_empty()) {
-        notes.held(id, *end);
+    if late.is_empty() && !reports.is_empty() {
+        for end in ends {
+            notes.held(id, end);
+        }
     }
 }

@@ -50,6 +50,7 @@ impl Monitor for StreamableHttp {
             "transport.resume.client-last-event-id",
             "transport.resume.get-for-any-origin",
             "transport.resume.no-cross-stream",
+            "transport.resume.only-what-follows",
             "transport.session.client-deletes",
             "transport.session.client-reinitializes",
             "transport.session.client-sends-id",

@@ -21,6 +21,7 @@ pub(super) fn judge(web: &mut Web<'_>) {
         if let Some(origin) = origin {
             taken_up(web, number, trip, origin, last);
             its_own(web, number, trip, origin);
+            what_follows(web, number, trip, origin, last);
         }
     }
     for (id, stream, trip) in web.event_streams().collect::<Vec<_>>() {
@@ -102,6 +103,23 @@ fn its_own(web: &mut Web<'_>, number: u32, _: &RoundTrip, origin: StreamId) {
         let expected = "messages of the stream that is resumed";
         let found = format!("{} of another stream", name(said));
         web.either(!stray, id, Party::Server, said.event, number, expected, found);
+    }
+}
+
+/// What comes had not come when the event came that the client names.
+fn what_follows(web: &mut Web<'_>, number: u32, trip: &RoundTrip, origin: StreamId, last: &str) {
+    let (Some(root), Some((_, named))) = (web.root(origin), web.first_with(trip.session, last)) else { return };
+    let streams = web.event_streams().filter(|(_, stream, _)| stream.round_trip == Some(number));
+    for item in streams.flat_map(|(_, stream, _)| &stream.items) {
+        // an event that only primes may be any
+        let Some(said) = item.said.and_then(|i| web.c.get(i)) else { continue };
+        let first = said.redelivers.and_then(|i| web.c.get(i)).map(|s| (s.stream, s.event));
+        let marked = item.event_id.as_deref().and_then(|id| web.first_with(trip.session, id));
+        let before = |(stream, event): (StreamId, u32)| event <= named && web.root(stream) == Some(root);
+        let again = first.into_iter().chain(marked).any(before);
+        let expected = format!("what came after the event `{last}`");
+        let found = format!("{}, which had come with it or before it", name(said));
+        web.either(!again, "transport.resume.only-what-follows", Party::Server, said.event, number, expected, found);
     }
 }
 

@@ -160,9 +160,14 @@ impl<'a> Web<'a> {
         trip.header("last-event-id").filter(|id| !id.is_empty() && trip.method == "GET")
     }
 
+    /// The stream on which that event id came first in the session, and with which event.
+    pub(super) fn first_with(&self, session: Option<usize>, id: &str) -> Option<(StreamId, u32)> {
+        self.ids.get(&(session?, id.to_owned())).copied()
+    }
+
     /// The stream on which that event id came first in the session, before that event.
     pub(super) fn origin(&self, session: Option<usize>, id: &str, before: u32) -> Option<StreamId> {
-        self.ids.get(&(session?, id.to_owned())).filter(|(_, event)| *event < before).map(|(stream, _)| *stream)
+        self.first_with(session, id).filter(|(_, event)| *event < before).map(|(stream, _)| stream)
     }
 
     /// The stream with which that one began: itself, or the one that it resumes. `None` if that is not known.

@@ -319,7 +319,9 @@ fn progress_comes_to_who_gave_a_token() {
             messages(&effects).into_iter().filter(|message| message["method"] == "notifications/progress").collect();
         assert_eq!(progress.len(), if token.is_some() { 3 } else { 0 });
         for (one, much) in progress.iter().zip([0, 50, 100]) {
-            assert_eq!(one["params"], json!({ "progressToken": token, "progress": much, "total": 100 }));
+            let message = format!("{much} of 100");
+            let params = json!({ "progressToken": token, "progress": much, "total": 100, "message": message });
+            assert_eq!(one["params"], params);
         }
         assert_eq!(messages(&effects).last().unwrap()["id"], id.to_value());
     }

@@ -1,18 +1,22 @@
 //! From a conversation to the parts of a draft: which message is a step, what is folded, what is left out and said so.
 
+mod application;
+mod folded;
+
 use super::message::{self, Used};
 use super::names::Names;
-use super::part::{Act, Action, Last, Part, Poll, Walk};
-use super::value::{literal, object, said as pattern_of};
-use crate::conversation::task::terminal;
+use super::part::{Act, Action, Part};
+use super::secrets;
+use super::wrong::Wrong;
 use crate::conversation::{Conversation, Said};
+use crate::judge::Judgement;
 use crate::report::text::{count, short};
 use crate::scenario::pattern::Pattern;
 use crate::scenario::spelling;
-use crate::spec::methods::asks_for_task;
+use crate::spec::methods;
 use crate::trace::{Body, Closing, Trace, Transport};
 use crate::wire::{Kind, Party};
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// Messages that become steps at most.
@@ -32,9 +36,10 @@ pub(super) struct Course {
 }
 
 /// Makes the course of one session.
-pub(super) fn course(trace: &Trace, conversation: &Conversation, session: usize) -> Course {
+pub(super) fn course(trace: &Trace, conversation: &Conversation, judgement: &Judgement, session: usize) -> Course {
     let mut writer = Writer {
         trace,
+        wrong: Wrong::of(conversation, judgement),
         conversation,
         session,
         course: Course::default(),
@@ -45,6 +50,9 @@ pub(super) fn course(trace: &Trace, conversation: &Conversation, session: usize)
         seen_through: BTreeMap::new(),
     };
     writer.course.used = used(conversation, session);
+    for (secret, from) in secrets::of(conversation, session) {
+        writer.course.names.hide(&secret, from);
+    }
     writer.write();
     writer.course
 }
@@ -73,6 +81,7 @@ const LONGEST_WAIT: u64 = 60_000;
 struct Writer<'a> {
     trace: &'a Trace,
     conversation: &'a Conversation,
+    wrong: Wrong,
     session: usize,
     course: Course,
     /// The labels of requests, by their index.
@@ -141,21 +150,6 @@ impl<'a> Writer<'a> {
         }
         self.failed();
         self.flush();
-    }
-
-    /// A question as a task that failed, and whose result nobody fetched: the application had no answer to it.
-    fn failed(&mut self) {
-        for task in self.conversation.tasks.iter().filter(|task| task.retrievals.is_empty()) {
-            let last = task.sightings.iter().rev().find(|sighting| sighting.is_terminal());
-            let Some(last) = last.filter(|sighting| sighting.status.as_deref() == Some("failed")) else { continue };
-            let Some(label) = task.created_by().and_then(|i| self.labels.get(&i)) else { continue };
-            let why = last.value(self.conversation).and_then(|task| task.get("statusMessage")).and_then(Value::as_str);
-            let error = json!({ "code": -32603, "message": why.unwrap_or("there is no answer") });
-            let asked = self.course.drive.iter_mut().filter(|a| a.what == "when asked" && a.target == *label);
-            for action in asked.filter(|action| action.with.is_none()) {
-                action.with = Some(object(vec![("error", literal(error.clone()))]));
-            }
-        }
     }
 
     /// Is it a part of the handshake, which goes before the first step by itself?
@@ -297,11 +291,24 @@ impl<'a> Writer<'a> {
                 if let (Party::Client, Some(request)) = (said.from, request) {
                     self.drive("cancel", request, None, self.latest.clone());
                 }
+                let changed = said.from == Party::Client && method == "notifications/roots/list_changed";
+                let label = changed.then(|| self.course.names.new_name("changed"));
+                if let Some(label) = &label {
+                    let (once, with) = (self.once(index), Some(self.roots_after(index)));
+                    self.course.drive.push(Action {
+                        what: "change roots",
+                        target: label.clone(),
+                        sees: None,
+                        once,
+                        with,
+                    });
+                    self.latest = Some(label.clone());
+                }
                 self.push(Part::Act(Act {
                     party: said.from,
                     verb: "notifies",
                     target: method,
-                    label: None,
+                    label,
                     payload,
                     not_before: self.waited(said),
                     breaks: said.breaks.clone(),
@@ -333,7 +340,7 @@ impl<'a> Writer<'a> {
         let made = made.and_then(|i| self.conversation.get(i)).and_then(|s| s.method.clone());
         let of = if method == "tasks/result" { made.unwrap_or_default() } else { method.to_owned() };
         let payload = if said.is_error() {
-            Some(("error", message::error(said, self.ours())))
+            self.bounded("error", said, |w| Some(message::error(said, w.ours(), &w.course.names)))
         } else {
             self.bounded("result", said, |w| Some(message::result(said, &of, &w.course.used, &mut w.course.names)))
         };
@@ -361,25 +368,7 @@ impl<'a> Writer<'a> {
         self.push(Part::Act(act));
     }
 
-    /// What the application says to a question that comes as a task stands in no answer to the question: it comes later.
-    fn answered_later(&mut self, request: &Said, said: &Said, result: Option<&Pattern>) {
-        if !request.requests("tasks/result") {
-            return;
-        }
-        let made = self.conversation.task_of(request).and_then(|task| task.created_by());
-        let label = made.and_then(|i| self.labels.get(&i)).cloned();
-        for action in
-            self.course.drive.iter_mut().filter(|a| a.what == "when asked" && Some(&a.target) == label.as_ref())
-        {
-            action.with = if said.is_error() {
-                Some(object(vec![("error", message::error(said, Some(Party::Client)))]))
-            } else {
-                result.cloned()
-            };
-        }
-    }
-
-    /// The payload of a message, if it is not too long to be written.
+    /// The payload of a message without what is wrong with it, if it is not too long to be written.
     fn bounded(
         &mut self,
         member: &'static str,
@@ -390,7 +379,11 @@ impl<'a> Writer<'a> {
             self.note(format!("the {member} of event {} are too long to be written", said.event));
             return None;
         }
-        let pattern = make(self)?;
+        let mut pattern = make(self)?;
+        let open = self.wrong.leave_open(said, member, &mut pattern);
+        for (pointer, why) in open {
+            self.note(format!("event {}: {pointer} is not written, for it was found wrong: {why}", said.event));
+        }
         if spelling::pattern(&pattern).len() > LONGEST {
             self.note(format!("the {member} of event {} are too long to be written", said.event));
             return None;
@@ -408,40 +401,6 @@ impl<'a> Writer<'a> {
         self.labels.iter().rev().find(same).map(|(_, label)| label.clone())
     }
 
-    fn drive(&mut self, what: &'static str, target: String, sees: Option<String>, once: Option<String>) {
-        self.course.drive.push(Action { what, target, sees, once, with: None });
-    }
-
-    /// Was that said of the application, in a record that says what it did?
-    fn told(&self, words: &str) -> Option<bool> {
-        let actions: Vec<&str> = self
-            .trace
-            .events
-            .iter()
-            .filter_map(|e| if let Body::Action { what, .. } = &e.body { Some(what.as_str()) } else { None })
-            .collect();
-        (!actions.is_empty()).then(|| actions.iter().any(|what| what.contains(words)))
-    }
-
-    /// Did the client's library ask for that by itself? Only a record that says what the application did can tell.
-    fn by_itself(&self, index: usize, said: &Said) -> bool {
-        let method = said.method.as_deref().unwrap_or_default();
-        said.from == Party::Client
-            && self.trace.header.seat.tests(Party::Client)
-            && message::page(method).is_some()
-            && self.told(method) == Some(false)
-            && self.conversation.get(index).is_some_and(|s| !s.answered_by.is_empty())
-    }
-
-    /// Did the client's application make that call through its library? Where the client was ours the record says so.
-    fn by_application(&self, said: &Said, words: &str) -> bool {
-        let params = said.message.params();
-        let Some(name) = params.get("name").and_then(Value::as_str) else { return false };
-        params.get("arguments").is_none_or(Value::is_object)
-            && said.breaks.is_empty()
-            && self.told(&format!("{words}{name}")).unwrap_or(self.trace.header.seat.tests(Party::Client))
-    }
-
     /// Did the client cancel that request?
     fn is_cancelled(&self, request: &Said) -> bool {
         let id = request.message.value().get("id");
@@ -451,183 +410,6 @@ impl<'a> Writer<'a> {
                 && s.notifies("notifications/cancelled")
                 && s.message.params().get("requestId") == id
         })
-    }
-
-    /// What has the application make a request, or answer one.
-    fn moved(&mut self, index: usize, said: &Said, method: &str, label: &str) {
-        let answered = said.answered_by.first().and_then(|i| self.conversation.get(*i));
-        if said.from == Party::Server {
-            // what nobody answered the application did not answer
-            if answered.is_some() && matches!(method, "elicitation/create" | "sampling/createMessage") {
-                self.drive("when asked", label.to_owned(), None, None);
-            }
-            return;
-        }
-        if let Some(action) = self.seen_through.get(&index).and_then(|at| self.course.drive.get_mut(*at)) {
-            action.sees = answered.is_some().then(|| label.to_owned());
-            return;
-        }
-        if self.by_itself(index, said) {
-            return;
-        }
-        let once = if self.open.is_empty() { None } else { self.latest.clone() };
-        let own = (answered.is_some() && !self.is_cancelled(said)).then(|| label.to_owned());
-        let as_task = asks_for_task(said.message.params());
-        match method {
-            "tools/call" if as_task => {
-                let task = answered.and_then(|answer| self.conversation.task_of(answer));
-                let fetch = task.and_then(|task| task.retrievals.first().copied());
-                let name = said.message.params().get("name").and_then(Value::as_str).unwrap_or_default();
-                let told = self.told(&format!("call tool {name} as a task")) == Some(true);
-                match fetch {
-                    None if told => self.drive("call tool as task", label.to_owned(), None, once),
-                    Some(fetch) if self.by_application(said, "call tool ") => {
-                        self.seen_through.insert(fetch, self.course.drive.len());
-                        // what it sees is known when the fetch is written
-                        self.drive("call tool as task", label.to_owned(), None, once);
-                    }
-                    _ => self.drive("request", label.to_owned(), None, once),
-                }
-            }
-            "tools/call" if self.by_application(said, "call tool ") => {
-                self.drive("call tool", label.to_owned(), own, once);
-            }
-            "tools/list" | "resources/list" | "resources/templates/list" | "prompts/list"
-                if said.message.params().get("cursor").is_none() =>
-            {
-                let what = match method {
-                    "tools/list" => "list tools",
-                    "resources/list" => "list resources",
-                    "prompts/list" => "list prompts",
-                    _ => "list resource templates",
-                };
-                self.drive(what, label.to_owned(), None, once);
-            }
-            "tasks/cancel" if self.told("cancel action") == Some(true) => {
-                let made = self.conversation.task_of(said).and_then(|task| task.created_by());
-                match made.and_then(|i| self.labels.get(&i)).cloned() {
-                    Some(call) => self.drive("cancel", call, None, self.latest.clone()),
-                    None => self.drive("request", label.to_owned(), own, once),
-                }
-            }
-            // the library asks for the states of a task by itself
-            "tasks/get" if self.told(method) == Some(false) => {}
-            _ => self.drive("request", label.to_owned(), own, once),
-        }
-    }
-
-    /// Polls of a task at the beginning of the rest: how many messages they are.
-    fn poll(&mut self, rest: &[(usize, &'a Said)]) -> Option<usize> {
-        let (_, first) = rest.first()?;
-        let task = first.task.filter(|_| first.requests("tasks/get"))?;
-        let known = self.conversation.tasks.get(task)?;
-        // who looks again after the end looks on purpose
-        if known.created_by().is_none() || known.ended.is_some_and(|end| rest.first().is_some_and(|(i, _)| end < *i)) {
-            return None;
-        }
-        // (how it was answered, when, and how many messages had come by then)
-        let mut polls: Vec<(Last, u64)> = Vec::new();
-        let mut events = Vec::new();
-        for pair in rest.chunks_exact(2) {
-            let [(index, request), (_, answer)] = pair else { break };
-            let same = request.requests("tasks/get") && request.task == Some(task) && request.from == first.from;
-            if !same || answer.answers != Some(*index) {
-                break;
-            }
-            let state = answer.message.result().get("status").and_then(Value::as_str);
-            let how = match (state, answer.error_code()) {
-                (Some(state), _) if answer.is_result() => Last::State(state.to_owned()),
-                (_, Some(code)) if answer.is_error() => Last::Error(code),
-                _ => break,
-            };
-            polls.push((how, answer.at));
-            events.extend([request.event, answer.event]);
-        }
-        // until it is forgotten, or else until its end
-        let over = |how: &Last| matches!(how, Last::State(state) if terminal(state));
-        let forgotten = polls.iter().position(|(how, _)| matches!(how, Last::Error(_)));
-        let end = forgotten.filter(|at| *at > 0).or_else(|| polls.iter().position(|(how, _)| over(how)));
-        polls.truncate(end.map_or(polls.len(), |at| at + 1));
-        events.truncate(2 * polls.len());
-        let (last, at) = polls.last()?.clone();
-        if matches!((&last, polls.len()), (Last::Error(_), 1)) {
-            return None;
-        }
-        let taken = events.len();
-        let task = pattern_of(&Value::String(known.id.clone()), first.from, &self.course.names);
-        if matches!(&last, Last::State(state) if state == "working") {
-            // who gives a task up has to know that there is one: the last look shows it
-            let given_up = rest.get(taken).is_some_and(|(_, s)| s.requests("tasks/cancel") && s.task == first.task);
-            let left = polls.len() - usize::from(given_up);
-            if left > 0 {
-                self.note(format!("{} of the task, `working`: left to the {}", count(left, "poll"), first.from));
-            }
-            if given_up {
-                for (index, said) in rest.iter().take(taken).skip(2 * left) {
-                    self.act(*index, said);
-                }
-            }
-            return Some(taken);
-        }
-        let mut before: Vec<String> = vec!["working".into()];
-        for (how, _) in &polls {
-            if let Last::State(state) = how
-                && !matches!(&last, Last::State(last) if last == state)
-                && !before.contains(state)
-            {
-                before.push(state.clone());
-            }
-        }
-        let took = at.saturating_sub(first.at);
-        let (requestor, proves) = (first.from, Vec::new());
-        // what no message of the other party brought about has to be said again
-        let alone = self.ours() == Some(requestor.other()) && known.cancels.is_empty();
-        let says = known.sightings.iter().find(|s| alone && s.status.as_deref() == Some("cancelled"));
-        let says = says.and_then(|sighting| sighting.value(self.conversation)).map(|task| {
-            let said = |name| Some((name, literal(task.get(name)?.clone())));
-            object(["status", "statusMessage"].into_iter().filter_map(said).collect())
-        });
-        self.push(Part::Poll(Poll { requestor, task, says, before, last, took, events, proves }));
-        Some(taken)
-    }
-
-    /// A walk through a list at the beginning of the rest: how many messages it is.
-    fn walk(&mut self, rest: &[(usize, &'a Said)]) -> Option<usize> {
-        let (_, first) = rest.first()?;
-        let method = first.method.clone()?;
-        let (list, _) = message::page(&method)?;
-        if !first.is_request() || first.from != Party::Client || first.message.params().get("cursor").is_some() {
-            return None;
-        }
-        let mut cursor: Option<String> = None;
-        let mut events = Vec::new();
-        let mut last = first.at;
-        let mut over = false;
-        for pair in rest.chunks_exact(2) {
-            let [(index, request), (_, answer)] = pair else { break };
-            let asked = request.message.params().get("cursor").and_then(Value::as_str).map(str::to_owned);
-            if !request.requests(&method) || asked != cursor || answer.answers != Some(*index) || !answer.is_result() {
-                break;
-            }
-            events.extend([request.event, answer.event]);
-            last = answer.at;
-            cursor = answer.message.result().get("nextCursor").and_then(Value::as_str).map(str::to_owned);
-            over = cursor.is_none();
-            if over {
-                break;
-            }
-        }
-        // one page is no walk, and a walk that was given up is none to its end
-        if events.len() < 4 || !over {
-            return None;
-        }
-        let name = self.course.names.new_name("next");
-        let once = if self.open.is_empty() { None } else { self.latest.clone() };
-        self.drive("list everything", method.clone(), None, once);
-        let (pages, took) = (events.len() / 2, last.saturating_sub(first.at));
-        let taken = events.len();
-        self.push(Part::Walk(Walk { method, list, cursor: name, pages, took, events, proves: Vec::new() }));
-        Some(taken)
     }
 }
 
@@ -652,6 +434,18 @@ fn inexpressible(said: &Said) -> Option<String> {
         }
         Kind::Result { .. } | Kind::Error { .. } if said.method.as_deref() == Some("initialize") => {
             format!("not written: event {event} answers a second `initialize`")
+        }
+        Kind::Request { method, .. } | Kind::Notification { method } if !method.starts_with("unknown/") => {
+            let named = short(method, 40);
+            let why = match methods::find(said.revision, method) {
+                None => format!("{} has no method `{named}`", said.revision),
+                Some(m) if m.is_request() != said.is_request() => {
+                    format!("`{named}` is {}", if m.is_request() { "a request" } else { "a notification" })
+                }
+                Some(m) if !m.from.has(said.from) => format!("a {} does not send `{named}`", said.from),
+                Some(_) => return None,
+            };
+            format!("not written: event {event}: {why}")
         }
         _ => return None,
     })
