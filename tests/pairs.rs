@@ -6,7 +6,7 @@
 mod installed;
 
 use installed::{peers, set_up};
-use libtest_mimic::{Arguments, Failed, Trial};
+use libtest_mimic::{Arguments, Failed};
 use mcp_interop::peer::Peer;
 use mcp_interop::peer::baseline::Knowledge;
 use mcp_interop::report::{self, Style};
