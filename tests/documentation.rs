@@ -46,6 +46,8 @@ fn blocks(page: &str, language: &str) -> Vec<String> {
 struct Shown {
     page: &'static str,
     arguments: Vec<String>,
+    /// Standard error is shown too (`2>&1`), behind standard output.
+    both: bool,
     output: Vec<String>,
 }
 
@@ -53,13 +55,14 @@ impl Shown {
     fn of(page: &'static str, block: &str) -> Shown {
         let mut lines = block.lines();
         let command = lines.next().and_then(|l| l.strip_prefix("$ ")).expect("a console block begins with a command");
+        let (command, both) = command.strip_suffix(" 2>&1").map_or((command, false), |command| (command, true));
         let words = mcp_interop::peer::words::split(command).unwrap();
         let arguments = match words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
             ["mcp-interop", ..] => words[1..].to_vec(),
             ["cargo", "run", "--quiet", "--", ..] => words[4..].to_vec(),
             _ => panic!("{page}: nobody can say what `{command}` runs"),
         };
-        Shown { page, arguments, output: lines.map(str::to_owned).collect() }
+        Shown { page, arguments, both, output: lines.map(str::to_owned).collect() }
     }
 
     /// The peer of harness.toml that it needs.
@@ -84,7 +87,8 @@ impl Shown {
             .write_stdin("")
             .timeout(Duration::from_secs(300));
         let output = command.output().unwrap();
-        let out = String::from_utf8(output.stdout).unwrap();
+        let err = if self.both { output.stderr } else { Vec::new() };
+        let out = String::from_utf8([output.stdout, err].concat()).unwrap();
         let came: Vec<&str> = out.lines().collect();
         let shown: Vec<&str> = self.output.iter().map(String::as_str).collect();
         if let Err(line) = matches(&shown, &came) {
@@ -290,7 +294,7 @@ fn the_tools_that_are_called_are_named() {
 #[test]
 fn files_that_are_named_are_there() {
     let link = Regex::new(r"\]\(([^)#]+)\)").unwrap();
-    for page in ["README.md", "CHANGELOG.md", "docs/captures.md", "docs/peers.md", "docs/scenarios.md"] {
+    for page in ["README.md", "CHANGELOG.md", "docs/captures.md", "docs/peers.md", "docs/scenarios.md", "docs/tap.md"] {
         let folder = Path::new(page).parent().unwrap();
         for found in link.captures_iter(&read(page)) {
             let target = &found[1];

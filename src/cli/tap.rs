@@ -24,7 +24,7 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "URL", conflicts_with = "command", required_unless_present = "command")]
     to: Option<String>,
     /// Where clients reach the tap, on the loopback interface only (port 0: any that is free)
-    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:0", value_parser = loopback, requires = "to")]
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:0", value_parser = loopback, conflicts_with = "command")]
     listen: SocketAddr,
     /// Write the record into this file, or into a new file in this folder
     #[arg(long, value_name = "FILE|DIR")]
@@ -108,8 +108,8 @@ async fn over_http(
     let upstream = Endpoint::parse(url).map_err(|e| e.to_string())?;
     let listener = TcpListener::bind(listen).await.map_err(|e| format!("cannot listen on {listen}: {e}"))?;
     let address = listener.local_addr().map_err(|e| format!("cannot listen on {listen}: {e}"))?;
-    screen::note(&format!("tap: use http://{address}{} in place of {url}; Ctrl-C ends the tap", upstream.path));
-    tap::http(Acceptor::Tcp(listener), upstream, setup, stopped).await
+    let said = format!("tap: use http://{address}{} in place of {url}; Ctrl-C ends the tap", upstream.path);
+    tap::http(Acceptor::Tcp(listener), upstream, setup, || screen::note(&said), stopped).await
 }
 
 async fn over_stdio(
@@ -127,11 +127,11 @@ async fn over_stdio(
 /// Says how it was; gives the exit code by what was found.
 fn conclude(passed: Passed, peer: String, record: Option<&Path>, report: Option<&Path>, style: &Style) -> u8 {
     let again = record.map_or_else(String::new, |path| format!("judge {}", path.display()));
-    let seen = passed.seen.clone();
+    let (seen, exit) = (passed.seen.clone(), passed.exit);
     let results = passed.results(peer, again);
     let summary = Summary::of(&results);
     let code = report::exit_code(&results, &summary, false);
-    screen::beside(&report::tap::summary(&results, &summary, &seen, record, style));
+    screen::beside(&report::tap::summary(&results, &summary, (&seen, exit), record, style));
     if let Some(path) = report {
         let text = format!("{:#}\n", report::json(&results, &summary, false, code));
         if let Err(e) = std::fs::write(path, text) {

@@ -7,6 +7,7 @@ use super::terminal::proven;
 use super::text::{count, short};
 use crate::judge::finding::Blame;
 use crate::judge::{Finding, Verdict};
+use crate::peer::Exit;
 use crate::run::tap::{Seen, Told};
 use crate::run::{Results, Summary};
 use crate::spec::{Catalogue, Revision};
@@ -15,6 +16,8 @@ use std::path::Path;
 
 /// Columns of a sentence at most: a peer's words may stand in it.
 const SENTENCE: usize = 400;
+/// Columns of a name at most.
+const NAME: usize = 60;
 /// Columns of a message at most.
 const MESSAGE: usize = 240;
 
@@ -66,9 +69,16 @@ fn block(page: &mut Page, finding: &Finding, revision: Revision, event: Option<&
     page.field(2, name, Tone::Faint, &what);
 }
 
-/// How it was in all: what passed, what was proven, and who broke what. `record`: where it can be read again.
+/// How it was in all: what passed, what was proven, and who broke what. `exit`: how the command ended, if it was one; `record`:
+/// where it can be read again.
 #[must_use]
-pub fn summary(results: &Results, summary: &Summary, seen: &Seen, record: Option<&Path>, style: &Style) -> String {
+pub fn summary(
+    results: &Results,
+    summary: &Summary,
+    (seen, exit): (&Seen, Option<Exit>),
+    record: Option<&Path>,
+    style: &Style,
+) -> String {
     let mut page = Page::new(style);
     let number = |n: u64| usize::try_from(n).unwrap_or(usize::MAX);
     let messages = count(number(seen.from_client.saturating_add(seen.from_server)), "message");
@@ -101,8 +111,18 @@ pub fn summary(results: &Results, summary: &Summary, seen: &Seen, record: Option
             }
         }
     }
-    if results.interrupted {
-        page.prose(2, Tone::Verdict(Verdict::Inconclusive), "something was still owed when it ended");
+    if let Some(how) = exit.filter(|exit| exit.code != Some(0)) {
+        page.prose(2, Tone::Verdict(Verdict::Inconclusive), &format!("the command: {how}"));
+    }
+    for owing in &seen.owed {
+        let (by, id) = (owing.asked.other(), short(&owing.id, NAME));
+        let method = short(&owing.method, NAME);
+        page.prose(2, Tone::Verdict(Verdict::Inconclusive), &format!("the {by} did not answer `{method}` (id {id})"));
+    }
+    let unnamed = seen.unanswered.saturating_sub(seen.owed.len() as u64);
+    if unnamed > 0 {
+        let requests = count(number(unnamed), "more request");
+        page.prose(2, Tone::Verdict(Verdict::Inconclusive), &format!("{requests} without an answer"));
     }
     if let Some(path) = record {
         page.copied(2, "record", &path.display().to_string());

@@ -59,15 +59,25 @@ impl Endpoint {
         let Ok(uri) = url.parse::<hyper::Uri>() else { return error("cannot be read; write http://HOST:PORT/PATH") };
         match uri.scheme_str() {
             Some("http") => {}
-            Some("https") => return error("is https, and this build speaks http only; put a proxy in front of it"),
+            Some("https") => {
+                return error("is https, and this build speaks http only; put a proxy that ends TLS in front of it");
+            }
             _ => return error("has no scheme that is known here; write http://HOST:PORT/PATH"),
         }
         let Some(authority) = uri.authority() else { return error("names no host; write http://HOST:PORT/PATH") };
         if authority.as_str().contains('@') {
             return error("has a user in it; send credentials as a header");
         }
+        // what is no number of a port is not read as one
+        let port = match authority.as_str().strip_prefix(authority.host()).and_then(|rest| rest.strip_prefix(':')) {
+            None => 80,
+            Some(port) => match port.parse() {
+                Ok(port) => port,
+                Err(_) => return error("has no port between 0 and 65535; write http://HOST:PORT/PATH"),
+            },
+        };
         let host = authority.host().trim_start_matches('[').trim_end_matches(']').to_owned();
-        let connector = Connector::Tcp { host, port: authority.port_u16().unwrap_or(80) };
+        let connector = Connector::Tcp { host, port };
         let path = uri.path_and_query().map_or("/", |p| p.as_str()).to_owned();
         Ok(Endpoint { connector, host: authority.as_str().to_owned(), path })
     }

@@ -5,6 +5,7 @@
 
 mod http;
 mod stdio;
+mod wrong;
 
 use mcp_interop::trace::record::{self, Reading};
 use nix::sys::signal::{Signal, kill};

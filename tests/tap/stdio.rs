@@ -174,12 +174,3 @@ fn a_tap_that_is_killed_leaves_nothing_running() {
         std::thread::yield_now();
     }
 }
-
-#[test]
-fn what_cannot_be_started_is_told() {
-    let tap = super::command(&tempfile::tempdir().unwrap(), &["--", "/no/such/program"]).output().unwrap();
-    assert_eq!(tap.status.code(), Some(2));
-    let err = String::from_utf8(tap.stderr).unwrap();
-    assert!(err.contains("there is no program /no/such/program"), "{err}");
-    assert!(!err.contains("harness.toml"), "{err}");
-}

@@ -3,10 +3,10 @@
 use super::scribe::Entry;
 use crate::judge::Finding;
 use crate::judge::live::{Judged, Judging};
-use crate::trace::{Body, Event, Header};
+use crate::trace::{Body, Closing, Event, Header};
 use crate::wire::json::Limits;
 use crate::wire::{Kind, Message, Party};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
@@ -17,6 +17,12 @@ const RECENT: usize = 256;
 
 /// Longer texts are not kept for that, in bytes.
 const SHOWN: usize = 4 << 10;
+
+/// So many different troubles are told.
+const TROUBLES: usize = 64;
+
+/// So many requests without an answer are named in the end.
+const NAMED: usize = 10;
 
 /// Something to be said at once.
 #[derive(Debug)]
@@ -43,6 +49,21 @@ pub struct Seen {
     pub from_server: u64,
     /// HTTP requests.
     pub requests: u64,
+    /// Requests that had no answer in the end, and were not cancelled.
+    pub unanswered: u64,
+    /// The first of them.
+    pub owed: Vec<Owing>,
+}
+
+/// An answer that did not come.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Owing {
+    /// Who has asked.
+    pub asked: Party,
+    /// The id of the request, as JSON.
+    pub id: String,
+    /// Its method.
+    pub method: String,
 }
 
 /// The thread.
@@ -104,6 +125,7 @@ impl Sitting {
     fn judge(&mut self) -> (Judged, Seen) {
         let mut seen = Seen::default();
         let mut recent: VecDeque<Event> = VecDeque::new();
+        let mut troubles: BTreeSet<String> = BTreeSet::new();
         let mut judging = None;
         while let Some(entry) = self.entries.blocking_recv() {
             match entry {
@@ -112,11 +134,22 @@ impl Sitting {
                 Entry::Event(event, share) => {
                     let judging = judging.get_or_insert_with(|| Judging::new((*self.header).clone()));
                     self.count(&event, &mut seen);
+                    if let Some(trouble) = trouble(&event.body)
+                        && troubles.len() < TROUBLES
+                        && troubles.insert(trouble.clone())
+                    {
+                        (self.tell)(&Told::Trouble(trouble));
+                    }
                     if recent.len() >= RECENT {
                         recent.pop_front();
                     }
                     recent.push_back(shown(&event));
-                    for finding in judging.event(event) {
+                    let mut findings = judging.event(event);
+                    // nobody is kept waiting when there is nothing else to do
+                    if self.entries.is_empty() {
+                        findings.extend(judging.look());
+                    }
+                    for finding in findings {
                         let event = recent.iter().find(|e| Some(e.seq) == finding.event).cloned();
                         let finding = Box::new(finding);
                         (self.tell)(&Told::Finding { finding, header: Arc::clone(&self.header), event });
@@ -125,6 +158,7 @@ impl Sitting {
                 }
             }
         }
+        self.owed.tell(&mut seen);
         (judging.unwrap_or_else(|| Judging::new((*self.header).clone())).finish(), seen)
     }
 
@@ -142,6 +176,12 @@ impl Sitting {
     }
 }
 
+/// What is no message, and yet a user should know of: without it the tap seems to be to blame. A client may leave.
+fn trouble(body: &Body) -> Option<String> {
+    let Body::StreamClosed { by: Some(Party::Server), how: Closing::Cut(why), .. } = body else { return None };
+    Some(if why.starts_with("the server") { why.clone() } else { format!("the server: {why}") })
+}
+
 /// An event as it is kept to be shown.
 fn shown(event: &Event) -> Event {
     let mut event = event.clone();
@@ -155,9 +195,9 @@ fn shown(event: &Event) -> Event {
     event
 }
 
-/// Which requests have no answer yet.
+/// Which requests have no answer yet: who has asked, with which id; how many they are, and the method of the last one.
 #[derive(Debug, Default)]
-struct Owed(BTreeMap<(Party, String), u32>);
+struct Owed(BTreeMap<(Party, String), (u32, String)>);
 
 /// So many are counted at most.
 const OWED: usize = 10_000;
@@ -165,8 +205,9 @@ const OWED: usize = 10_000;
 impl Owed {
     fn take(&mut self, from: Party, message: &Message) {
         let (by, id) = match message.kind() {
-            Kind::Request { id, .. } if self.0.len() < OWED => {
-                *self.0.entry((from, id.to_string())).or_default() += 1;
+            Kind::Request { id, method } if self.0.len() < OWED => {
+                let asked = self.0.entry((from, id.to_string())).or_default();
+                *asked = (asked.0 + 1, method.chars().take(SHOWN).collect());
                 return;
             }
             Kind::Result { id: Some(id) } | Kind::Error { id: Some(id) } => (from.other(), id.to_string()),
@@ -177,7 +218,7 @@ impl Owed {
             }
             _ => return,
         };
-        if let Some(count) = self.0.get_mut(&(by, id.clone())) {
+        if let Some((count, _)) = self.0.get_mut(&(by, id.clone())) {
             *count -= 1;
             if *count == 0 {
                 self.0.remove(&(by, id));
@@ -187,6 +228,14 @@ impl Owed {
 
     fn any(&self) -> bool {
         !self.0.is_empty()
+    }
+
+    fn tell(&self, seen: &mut Seen) {
+        seen.unanswered = self.0.values().map(|(count, _)| u64::from(*count)).sum();
+        let first = self.0.iter().take(NAMED);
+        seen.owed = first
+            .map(|((asked, id), (_, method))| Owing { asked: *asked, id: id.clone(), method: method.clone() })
+            .collect();
     }
 }
 

@@ -4,7 +4,7 @@ mod desk;
 mod opening;
 mod scribe;
 
-pub use desk::{Seen, Told};
+pub use desk::{Owing, Seen, Told};
 
 use super::{Played, RECORDED, Results};
 use crate::judge::Verdict;
@@ -115,7 +115,8 @@ impl Begun {
     }
 }
 
-/// Between the clients that connect to `acceptor` and the server at `upstream`, until it is told to stop.
+/// Between the clients that connect to `acceptor` and the server at `upstream`, until it is told to stop. `ready` is called when
+/// clients may come.
 ///
 /// # Errors
 /// When the record cannot be made.
@@ -123,15 +124,17 @@ pub async fn http(
     acceptor: Acceptor,
     upstream: Endpoint,
     setup: Setup,
+    ready: impl FnOnce(),
     stopped: watch::Receiver<bool>,
 ) -> Result<Passed, String> {
     let begun = Begun::new(setup, Transport::Http)?;
+    ready();
     let mut told = stopped.clone();
     let relay = relay::http(acceptor, upstream, Numbers::default(), Bounds::default(), begun.scribe.clone(), stopped);
     let mut relay = std::pin::pin!(relay);
     tokio::select! {
         () = &mut relay => {}
-        _ = told.wait_for(|stopped| *stopped) => {
+        () = stops(&mut told) => {
             // what does not end by then is cut
             let _ = tokio::time::timeout(LAST, relay).await;
         }
@@ -171,7 +174,7 @@ pub async fn stdio(
             biased;
             () = &mut relay, if passing => passing = false,
             exit = process.ended() => break Some(exit),
-            _ = stopped.wait_for(|stopped| *stopped), if !interrupted => {
+            () = stops(&mut stopped), if !interrupted => {
                 interrupted = true;
                 let stopping = process.stop(&LADDER);
                 let mut stopping = std::pin::pin!(stopping);
@@ -199,6 +202,14 @@ pub async fn stdio(
     let _ = tokio::time::timeout(LAST, telling).await;
     let gone = Some(if interrupted { Party::Client } else { Party::Server });
     begun.end(Ended { interrupted, gone }, exit).await
+}
+
+/// Waits until it is told to stop. Nothing of the flag is held then: it must be possible to raise it again.
+async fn stops(stopped: &mut watch::Receiver<bool>) {
+    // a flag that nobody can raise any more is never raised
+    if stopped.wait_for(|stopped| *stopped).await.is_err() {
+        std::future::pending::<()>().await;
+    }
 }
 
 /// Why a command cannot be started; nobody has written it into a file of ours.
