@@ -9,8 +9,8 @@ mod plays;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use mcp_interop::judge;
 use mcp_interop::spec::{Revision, Schemas};
-use mcp_interop::trace::{Seat, Transport, record};
-use serde_json::Value;
+use mcp_interop::trace::{Seat, Transport, capture, record};
+use serde_json::{Value, json};
 use std::hint::black_box;
 
 fn compile(c: &mut Criterion) {
@@ -63,5 +63,45 @@ fn judge_trace(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group! { name = judging; config = measure::short(); targets = compile, validate, judge_trace }
+/// A capture of many messages, as a stream: no more of it is held than what is open and what came last.
+fn judge_capture(c: &mut Criterion) {
+    const CALLS: u32 = 2000;
+    let line = |from: &str, message: Value| json!({ "from": from, "message": message }).to_string();
+    let mut lines = vec![
+        line(
+            "client",
+            json!({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": {
+            "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "c", "version": "1"}}}),
+        ),
+        line(
+            "server",
+            json!({"jsonrpc": "2.0", "id": 0, "result": {"protocolVersion": "2025-11-25",
+            "capabilities": {"tools": {}}, "serverInfo": {"name": "s", "version": "1"}}}),
+        ),
+        line("client", json!({"jsonrpc": "2.0", "method": "notifications/initialized"})),
+    ];
+    for id in 1..=CALLS {
+        let params = json!({"name": "plain", "arguments": {"n": id}});
+        lines.push(line("client", json!({"jsonrpc": "2.0", "id": id, "method": "tools/call", "params": params})));
+        let content = json!([{"type": "text", "text": "x".repeat(200)}]);
+        lines.push(line("server", json!({"jsonrpc": "2.0", "id": id, "result": {"content": content}})));
+    }
+    let judged = |lines: &[String]| {
+        let mut reader = capture::Reader::default();
+        let mut judging = judge::Judging::new(reader.header(Revision::V2025_11_25)).silent();
+        for (i, line) in lines.iter().enumerate() {
+            if let Some(said) = reader.line(i + 1, line).unwrap() {
+                judging.event(said.event);
+            }
+        }
+        judging.finish().judgement
+    };
+    assert_eq!(judged(&lines).verdict, judge::Verdict::Pass, "what is measured must work");
+    let mut group = c.benchmark_group("judge a capture");
+    group.throughput(Throughput::Elements(lines.len() as u64));
+    group.bench_function("of 4003 messages", |b| b.iter(|| judged(black_box(&lines))));
+    group.finish();
+}
+
+criterion_group! { name = judging; config = measure::short(); targets = compile, validate, judge_trace, judge_capture }
 criterion_main!(judging);

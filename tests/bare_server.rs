@@ -8,6 +8,7 @@ use mcp_interop::reference::Surroundings;
 use mcp_interop::report::{self, Style};
 use mcp_interop::run::embedded::Embedded;
 use mcp_interop::run::server::{self, Options};
+use mcp_interop::run::traces::Keeper;
 use mcp_interop::run::{Results, Summary};
 use mcp_interop::scenario::files;
 use mcp_interop::spec::Revision;
@@ -29,7 +30,16 @@ fn run(revision: Revision, without: &[&str]) -> Results {
         };
         let scenarios = files::embedded().scenarios;
         let mut surroundings = || Surroundings::fixed(5);
-        server::server(&servers, &scenarios, &options, &mut surroundings, &mut random, interrupted).await
+        server::server(
+            &servers,
+            &scenarios,
+            &options,
+            &mut surroundings,
+            &mut random,
+            interrupted,
+            &mut Keeper::of_all(),
+        )
+        .await
     })
 }
 

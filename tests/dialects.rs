@@ -4,6 +4,7 @@
 
 use mcp_interop::judge::{self, Finding, Judgement, Verdict};
 use mcp_interop::run::pair::{self, Deviations};
+use mcp_interop::run::traces::Keeper;
 use mcp_interop::scenario::model::Needed;
 use mcp_interop::scenario::plan::Plan;
 use mcp_interop::scenario::{Scenario, files, seats};
@@ -148,7 +149,8 @@ fn a_client_gets_on_with_every_habit_of_a_server() {
         let (_hold, interrupted) = tokio::sync::watch::channel(false);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
         let mut ours = || Surroundings::fixed(3);
-        let run = client::client(&clients, &all, &options, &mut ours, &mut random, interrupted);
+        let mut keeper = Keeper::of_all();
+        let run = client::client(&clients, &all, &options, &mut ours, &mut random, interrupted, &mut keeper);
         let results = runtime.block_on(run);
         assert!(results.played.len() > 20, "with {} only {} were played", habit.name, results.played.len());
         for played in &results.played {

@@ -42,6 +42,36 @@ fn is_up_to_date(peer: &str) {
 }
 
 #[test]
+fn the_report_is_json_of_its_schema() {
+    let text = std::fs::read_to_string(repository().join("schemas/driver-check.schema.json")).unwrap();
+    let schema = jsonschema::validator_for(&serde_json::from_str(&text).unwrap()).unwrap();
+    let fits = |report: &Value| {
+        let wrong: Vec<String> = schema.iter_errors(report).map(|e| format!("{}: {e}", e.instance_path())).collect();
+        assert!(wrong.is_empty(), "{wrong:#?}\n{report:#}");
+    };
+    let (report, _) = check("embedded");
+    fits(&report);
+    // a schema that accepts anything would show nothing
+    let mut other = report.clone();
+    other["transports"][0]["rows"][0]["came"] = "unsupported".into();
+    assert!(!schema.is_valid(&other), "what is unsupported has a reason, and no event");
+    let mut other = report;
+    other["transports"][0]["rows"][0].as_object_mut().unwrap().insert("more".into(), 1.into());
+    assert!(!schema.is_valid(&other));
+    // what is no driver has a report too
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("report.json");
+    let output = Command::new(env!("CARGO_BIN_EXE_mcp-interop"))
+        .args(["driver", "check", "--report", path.to_str().unwrap(), "--", "no-such-program"])
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(4), "{}", String::from_utf8_lossy(&output.stderr));
+    let report: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    fits(&report);
+    assert!(report["transports"][0]["trouble"]["what"].as_str().unwrap().contains("no-such-program"), "{report:#}");
+}
+
+#[test]
 fn the_table_of_the_built_in_client_is_up_to_date() {
     is_up_to_date("embedded");
 }

@@ -20,6 +20,7 @@ use mcp_interop::reference::Surroundings;
 use mcp_interop::run::embedded::Embedded;
 use mcp_interop::run::embedded_client::EmbeddedClient;
 use mcp_interop::run::pair::{self, Deviations};
+use mcp_interop::run::traces::Keeper;
 use mcp_interop::run::{Played, Results};
 use mcp_interop::run::{client, server};
 use mcp_interop::scenario::exchange::Patience;
@@ -126,14 +127,16 @@ fn play(stand: Stand, party: Party, scenario: &Scenario, transports: &[Transport
                 let options = server::Options { transports, ..server::Options::new("embedded", REVISION) };
                 let mut servers = Embedded::new(|| Surroundings::fixed(5), Vec::new());
                 servers.fault = fault.cloned();
-                server::server(&servers, one, &options, &mut ours, &mut random, interrupted).await
+                server::server(&servers, one, &options, &mut ours, &mut random, interrupted, &mut Keeper::of_all())
+                    .await
             }
             Party::Client => {
                 let (name, words, patience) = ("embedded".to_owned(), String::new(), Patience::default());
                 let options =
                     client::Options { name, words, revision: REVISION, transports, patience, jobs: 1, habit: None };
                 let clients = EmbeddedClient { surroundings: || Surroundings::fixed(5), fault: fault.cloned() };
-                client::client(&clients, one, &options, &mut ours, &mut random, interrupted).await
+                client::client(&clients, one, &options, &mut ours, &mut random, interrupted, &mut Keeper::of_all())
+                    .await
             }
         }
     })

@@ -19,6 +19,7 @@ use mcp_interop::run::client;
 use mcp_interop::run::drivers::Drivers;
 use mcp_interop::run::foreign::Foreign;
 use mcp_interop::run::server::{self, Options};
+use mcp_interop::run::traces::Keeper;
 use mcp_interop::run::{Played, Results, Summary, surroundings};
 use mcp_interop::scenario::Scenario;
 use mcp_interop::scenario::exchange::Patience;
@@ -131,7 +132,15 @@ fn play_with(options: &Options, server: ServerSpec, scenarios: &[Scenario]) -> R
     let (_hold, interrupted) = watch::channel(false);
     let mut random = surroundings::random();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(server::server(&servers, scenarios, options, &mut surroundings::real, &mut random, interrupted))
+    runtime.block_on(server::server(
+        &servers,
+        scenarios,
+        options,
+        &mut surroundings::real,
+        &mut random,
+        interrupted,
+        &mut Keeper::of_all(),
+    ))
 }
 
 /// A server that was told to do without tasks, over all its transports: it is judged as one that has none.
@@ -178,7 +187,9 @@ fn play_client(peer: &Peer, transport: Transport) -> Result<Results, String> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     Ok(runtime.block_on(async {
         let mut make = surroundings::real;
-        let played = client::client(&clients, &scenarios, &options, &mut make, &mut random, interrupted).await;
+        let played =
+            client::client(&clients, &scenarios, &options, &mut make, &mut random, interrupted, &mut Keeper::of_all())
+                .await;
         clients.stop().await;
         played
     }))

@@ -7,6 +7,7 @@ use libtest_mimic::{Arguments, Failed, Trial};
 use mcp_interop::judge::{self, Judgement, Verdict};
 use mcp_interop::report::{self, Style};
 use mcp_interop::run::agenda::branches;
+use mcp_interop::run::captures;
 use mcp_interop::run::pair::{self, Deviations};
 use mcp_interop::run::{Played, Results, Summary};
 use mcp_interop::scenario::model::{Step, StepBody, each_step};
@@ -17,6 +18,7 @@ use mcp_interop::trace::event::Body;
 use mcp_interop::trace::{Seat, Trace, Transport, record};
 use mcp_interop::wire::Party;
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write as _;
 use std::sync::{Arc, LazyLock};
 
 const REVISION: Revision = Revision::V2025_11_25;
@@ -243,12 +245,28 @@ fn changed(trace: &Trace, judgement: &Judgement) -> Option<String> {
     if record::write(&reading.trace) != text {
         return Some("the record is another one when it was read and written again".into());
     }
-    let again = judge::judge(&reading.trace);
+    let again = match judged_from_a_file(&text) {
+        Ok(again) => again,
+        Err(why) => return Some(why),
+    };
     let (first, second) = (serde_json::to_string(judgement).unwrap(), serde_json::to_string(&again).unwrap());
     if first != second {
         return Some(format!("judged again, it is said:\n{second}\nfirst it was said:\n{first}"));
     }
     (again != *judgement).then(|| "judged again, other messages are said to show the same".to_owned())
+}
+
+/// What `judge` says of the record on disk.
+fn judged_from_a_file(text: &str) -> Result<Judgement, String> {
+    let mut file = tempfile::Builder::new().suffix(".ndjson").tempfile().map_err(|e| e.to_string())?;
+    file.write_all(text.as_bytes()).map_err(|e| e.to_string())?;
+    let (_stop, interrupted) = tokio::sync::watch::channel(false);
+    let mut notes = Vec::new();
+    let judged = captures::judge(&[file.path().to_owned()], None, &mut |note| notes.push(note), &interrupted);
+    match (judged.results.played.into_iter().next(), judged.unread.is_empty() && notes.is_empty()) {
+        (Some(played), true) => Ok(played.judgement),
+        _ => Err(format!("the record is not judged as it is: {:?} {notes:?}", judged.unread)),
+    }
 }
 
 /// The report of a play.

@@ -15,6 +15,7 @@ use crate::run::drivers::Drivers;
 use crate::run::embedded_client::EmbeddedClient;
 use crate::run::environment::Environment;
 use crate::run::habits::Habit;
+use crate::run::traces::Keeper;
 use crate::run::{Results, surroundings};
 use crate::scenario::Scenario;
 use crate::scenario::exchange::Patience;
@@ -100,7 +101,7 @@ pub(super) fn run(arguments: Arguments) -> Result<u8, String> {
     // over memory no real time need pass
     let stage = Stage::new(matches!(way, Way::Embedded))?;
     let program = std::env::current_exe().map_err(|e| format!("the file of this program: {e}"))?;
-    let play = || play(&way, &program, &scenarios, &options, &stage);
+    let play = |keeper: &mut Keeper| play(&way, &program, &scenarios, &options, &stage, keeper);
     output::run(play, expectations.as_ref(), &arguments.output, part)
 }
 
@@ -162,7 +163,14 @@ fn target(arguments: &Arguments, scenarios: &Vec<Scenario>) -> Result<Target, St
     Ok(Target { way, expectations, options })
 }
 
-fn play(way: &Way, program: &Path, scenarios: &[Scenario], options: &Options, stage: &Stage) -> Results {
+fn play(
+    way: &Way,
+    program: &Path,
+    scenarios: &[Scenario],
+    options: &Options,
+    stage: &Stage,
+    keeper: &mut Keeper,
+) -> Results {
     let mut random = surroundings::random();
     let mut make: fn() -> Surroundings = surroundings::real;
     let interrupted = stage.interrupted.clone();
@@ -170,15 +178,16 @@ fn play(way: &Way, program: &Path, scenarios: &[Scenario], options: &Options, st
         match way {
             Way::Embedded => {
                 let clients = EmbeddedClient { surroundings: surroundings::real, fault: None };
-                client::client(&clients, scenarios, options, &mut make, &mut random, interrupted).await
+                client::client(&clients, scenarios, options, &mut make, &mut random, interrupted, keeper).await
             }
             Way::Environment(command) => {
                 let clients = Environment { command: command.clone() };
-                client::client(&clients, scenarios, options, &mut make, &mut random, interrupted).await
+                client::client(&clients, scenarios, options, &mut make, &mut random, interrupted, keeper).await
             }
             Way::Driver(command) => {
                 let clients = Drivers::new(command.clone(), program.to_owned());
-                let results = client::client(&clients, scenarios, options, &mut make, &mut random, interrupted).await;
+                let results =
+                    client::client(&clients, scenarios, options, &mut make, &mut random, interrupted, keeper).await;
                 clients.stop().await;
                 results
             }

@@ -1,8 +1,8 @@
 //! `judge`: captures, judged without the peers.
 
 use super::output::{self, Output};
-use super::screen;
-use super::selection::revision;
+use super::stage::Stage;
+use super::{screen, selection};
 use crate::run::captures;
 use crate::spec::Revision;
 use clap::Args;
@@ -15,7 +15,7 @@ pub(super) struct Arguments {
     #[arg(required = true, value_name = "CAPTURE")]
     captures: Vec<PathBuf>,
     /// The revision that is in force in captures without a handshake
-    #[arg(long, value_parser = revision)]
+    #[arg(long, value_parser = selection::revision)]
     revision: Option<Revision>,
     /// Write the report as JSON
     #[arg(long, value_name = "FILE")]
@@ -29,8 +29,20 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: Arguments) -> Result<u8, String> {
-    let mut note = |what: String| screen::note(&format!("note: {what}"));
-    let results = captures::judge(&arguments.captures, arguments.revision, &mut note)?;
-    let output = Output::of_records(arguments.report, arguments.strict, arguments.verbose);
-    output::conclude(&results, None, &output, false)
+    let Arguments { captures: paths, revision, report, strict, verbose } = arguments;
+    let Stage { runtime, interrupted } = Stage::new(false)?;
+    let judge = move || {
+        let mut note = |what: String| screen::note(&format!("note: {what}"));
+        captures::judge(&paths, revision, &mut note, &interrupted)
+    };
+    // beside it the runtime listens for Ctrl-C
+    let judged = runtime.block_on(async { tokio::task::spawn_blocking(judge).await });
+    let captures::Judged { results, unread } = judged.map_err(|e| format!("the judge broke off: {e}"))?;
+    let Some((first, others)) = unread.split_first().filter(|_| results.played.is_empty()) else {
+        return output::judged(&results, &unread, &Output::of_records(report, strict, verbose));
+    };
+    for other in others {
+        screen::note(&format!("error: {other}"));
+    }
+    Err(first.clone())
 }

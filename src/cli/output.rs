@@ -6,9 +6,12 @@ use crate::peer::baseline::Knowledge;
 use crate::report::{self, Style};
 use crate::run::baseline::{self, Applied, Coverage};
 use crate::run::repeat::{self, Tally};
-use crate::run::{Played, Results, Summary, traces};
+use crate::run::traces::{self, Keeper};
+use crate::run::{Played, Results, Summary};
 use crate::scenario::Scenario;
 use clap::Args;
+use std::fs::File;
+use std::io::{BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 
 /// What is shown and written of a run.
@@ -44,20 +47,24 @@ const MOST_RUNS: i64 = 1_000_000;
 
 /// Runs once, or as often as was asked for, and concludes; see [`conclude`] for what is asked and given.
 pub(super) fn run(
-    mut play: impl FnMut() -> Results,
+    mut play: impl FnMut(&mut Keeper) -> Results,
     expectations: Option<&Knowledge>,
     output: &Output,
     part: bool,
 ) -> Result<u8, String> {
     match output.repeat {
-        None => conclude(&play(), expectations, output, part),
+        None => {
+            let mut keeper = Keeper::for_report(output.trace.clone());
+            let results = play(&mut keeper);
+            conclude(&results, keeper.unwritten(), expectations, output, part)
+        }
         Some(runs) => again_and_again(play, runs, expectations, output, part),
     }
 }
 
 /// Runs so many times. The first run is shown whole, of the others what came out as never before.
 fn again_and_again(
-    mut play: impl FnMut() -> Results,
+    mut play: impl FnMut(&mut Keeper) -> Results,
     runs: u32,
     expectations: Option<&Knowledge>,
     output: &Output,
@@ -68,7 +75,7 @@ fn again_and_again(
     let mut tally = Tally::default();
     let mut unwritten = None;
     while tally.runs() < runs {
-        let results = play();
+        let results = play(&mut Keeper::of_all());
         let summary = Summary::of(&results);
         let code = match (tally.runs(), expectations) {
             (0, _) => show(&results, &summary, expectations, output, part)?,
@@ -104,24 +111,45 @@ fn style(output: &Output) -> Style {
 }
 
 /// Shows the results, holds them against what is known, and writes what was asked for; gives the exit code. `part`: not all
-/// was to be played.
-pub(super) fn conclude(
+/// was to be played; `unwritten`: the record that could not be written.
+fn conclude(
     results: &Results,
+    unwritten: Option<String>,
     expectations: Option<&Knowledge>,
     output: &Output,
     part: bool,
 ) -> Result<u8, String> {
     let summary = Summary::of(results);
-    let mut code = show(results, &summary, expectations, output, part)?;
+    let code = show(results, &summary, expectations, output, part)?;
+    Ok(written(results, &summary, unwritten, output, code))
+}
+
+/// Shows what was judged of captures, and what could not be; gives the exit code.
+pub(super) fn judged(results: &Results, unread: &[String], output: &Output) -> Result<u8, String> {
+    let summary = Summary::of(results);
+    let mut code = show(results, &summary, None, output, false)?;
+    for wrong in unread {
+        screen::note(&format!("error: {wrong}"));
+    }
+    // what was found of a peer is worth more
+    if !unread.is_empty() && ![report::exit::PEER, report::exit::DEFECT].contains(&code) {
+        code = super::USAGE;
+        screen::line(&format!("not all could be read: exit {code}"))?;
+    }
+    Ok(written(results, &summary, None, output, code))
+}
+
+/// Writes the report, if it was asked for, and says what could not be written; gives the exit code.
+fn written(results: &Results, summary: &Summary, unwritten: Option<String>, output: &Output, mut code: u8) -> u8 {
     // the verdicts are on the screen already: a report that cannot be written is said beside them
-    for wrong in write(output, results, &summary, code) {
+    for wrong in write(output, results, summary, code).into_iter().chain(unwritten) {
         screen::note(&format!("error: {wrong}"));
         // what was found of the peer is worth more
         if code == 0 {
             code = super::USAGE;
         }
     }
-    Ok(code)
+    code
 }
 
 /// Shows the results, and holds them against what is known; gives the exit code.
@@ -192,19 +220,18 @@ fn in_the_light(code: u8, applied: &Applied, strict: bool, cut: bool) -> u8 {
     }
 }
 
-/// Writes what was asked for; gives what could not be written.
-fn write(output: &Output, results: &Results, summary: &Summary, code: u8) -> Vec<String> {
-    let mut wrong = Vec::new();
-    if let Some(path) = &output.report {
-        let text = format!("{:#}\n", report::json(results, summary, output.strict, code));
-        if let Err(e) = std::fs::write(path, text) {
-            wrong.push(format!("cannot write the report {}: {e}", path.display()));
-        }
-    }
-    if let Some(folder) = &output.trace {
-        wrong.extend(traces::write(folder, &results.played).err());
-    }
-    wrong
+/// Writes the report, if it was asked for; gives what is wrong if it could not be written.
+fn write(output: &Output, results: &Results, summary: &Summary, code: u8) -> Option<String> {
+    let path = output.report.as_ref()?;
+    let report = report::json(results, summary, output.strict, code);
+    let write = |file: File| {
+        let mut file = BufWriter::new(file);
+        serde_json::to_writer_pretty(&mut file, &report)?;
+        writeln!(file)?;
+        file.flush()
+    };
+    let e = File::create(path).and_then(write).err()?;
+    Some(format!("cannot write the report {}: {e}", path.display()))
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use super::screen;
 use super::selection::{Selection, playable, revision};
 use super::stage::Stage;
 use crate::run::matrix::{self, Options};
+use crate::run::traces::Keeper;
 use crate::run::{Results, surroundings};
 use crate::scenario::exchange::Patience;
 use crate::spec::Revision;
@@ -87,7 +88,7 @@ pub(super) fn run(arguments: Arguments) -> Result<u8, String> {
     let stage = Stage::new(false)?;
     let name = matrix::pair(&client.name, &server.name);
     let (clients, servers) = ([client], [server]);
-    let play = || {
+    let play = |keeper: &mut Keeper| {
         let mut random = surroundings::random();
         let interrupted = stage.interrupted.clone();
         let mut quiet = |_: &matrix::Step<'_>| {};
@@ -96,6 +97,7 @@ pub(super) fn run(arguments: Arguments) -> Result<u8, String> {
         for cell in stage.runtime.block_on(playing).cells {
             all.extend(cell.results);
         }
+        all.played.iter_mut().for_each(|played| keeper.judged(played));
         all
     };
     output::run(play, expectations.as_ref(), &arguments.output, part)

@@ -12,6 +12,7 @@ use crate::reference::Surroundings;
 use crate::run::embedded::Embedded;
 use crate::run::foreign::Foreign;
 use crate::run::server::{self, Options};
+use crate::run::traces::Keeper;
 use crate::run::{Results, surroundings};
 use crate::scenario::Scenario;
 use crate::spec::Revision;
@@ -91,7 +92,7 @@ pub(super) fn run(arguments: Arguments) -> Result<u8, String> {
     };
     let part = !whole || arguments.transport.is_some();
     let stage = Stage::new(spec.is_none())?;
-    let play = || play(spec.as_ref(), &scenarios, &options, &stage);
+    let play = |keeper: &mut Keeper| play(spec.as_ref(), &scenarios, &options, &stage, keeper);
     output::run(play, expectations.as_ref(), &arguments.output, part)
 }
 
@@ -136,7 +137,13 @@ fn target(arguments: &Arguments) -> Result<(Option<ServerSpec>, Options), String
     Ok((Some(spec), options))
 }
 
-fn play(spec: Option<&ServerSpec>, scenarios: &[Scenario], options: &Options, stage: &Stage) -> Results {
+fn play(
+    spec: Option<&ServerSpec>,
+    scenarios: &[Scenario],
+    options: &Options,
+    stage: &Stage,
+    keeper: &mut Keeper,
+) -> Results {
     let mut random = surroundings::random();
     let mut make: fn() -> Surroundings = surroundings::real;
     let interrupted = stage.interrupted.clone();
@@ -144,11 +151,11 @@ fn play(spec: Option<&ServerSpec>, scenarios: &[Scenario], options: &Options, st
         match spec {
             None => {
                 let servers = Embedded::new(surroundings::real, Vec::new());
-                server::server(&servers, scenarios, options, &mut make, &mut random, interrupted).await
+                server::server(&servers, scenarios, options, &mut make, &mut random, interrupted, keeper).await
             }
             Some(spec) => {
                 let servers = Foreign::new(spec.clone());
-                server::server(&servers, scenarios, options, &mut make, &mut random, interrupted).await
+                server::server(&servers, scenarios, options, &mut make, &mut random, interrupted, keeper).await
             }
         }
     })

@@ -4,7 +4,7 @@
 //! it is of, a message and its redelivery: each such group is judged as one. A group goes when nothing in it is open, when it is
 //! old enough, and when no rule on a whole session needs it.
 
-use super::{Conversation, Said};
+use super::{Conversation, Item, Said, Stream};
 use crate::trace::{Body, Event, StreamId, StreamKind, Transport};
 use crate::wire::{Id, Kind, Party};
 use serde_json::Value;
@@ -20,6 +20,8 @@ const EARLY: usize = 64;
 const STANDING: usize = 256;
 /// Unless their bytes are more than these, together.
 const STANDING_BYTES: usize = 8 << 20;
+/// So many of the streams that listened in a session are held, the last ones.
+const LISTENED: usize = 3;
 /// So many requests are held that wait for their answers, and so many messages that may be some: the last ones.
 const WAITING: usize = 4096;
 /// So many frames that are no message wait for the rest of one.
@@ -130,6 +132,30 @@ impl Sorter<'_> {
         }
     }
 
+    /// The last on each stream that listens which says where to go on, and when: they belong to its round trip.
+    fn last_marks(&self) -> Vec<(u32, u32)> {
+        let mut marks = Vec::new();
+        for stream in self.c.streams.values().filter(|s| s.kind == StreamKind::Get) {
+            let last = |has: &dyn Fn(&&Item) -> bool| stream.items.iter().rev().find(has).map(|i| i.event);
+            let both = [last(&|i| i.event_id.is_some()), last(&|i| i.retry.is_some())];
+            marks.extend(both.into_iter().flatten().filter_map(|event| Some((event, stream.round_trip?))));
+        }
+        marks
+    }
+
+    /// The round trips of the last streams that listened in these sessions: of each that many.
+    fn listening(&self, sessions: &BTreeSet<usize>, count: usize) -> Vec<u32> {
+        let gets = self.c.streams.values().filter(|s| s.kind == StreamKind::Get).filter_map(|s| s.round_trip);
+        let mut by_session: HashMap<usize, BTreeSet<u32>> = HashMap::new();
+        for number in gets {
+            let session = self.c.round_trips.get(&number).and_then(|t| t.session);
+            if let Some(session) = session.filter(|s| sessions.contains(s)) {
+                by_session.entry(session).or_default().insert(number);
+            }
+        }
+        by_session.into_values().flat_map(|all| all.into_iter().rev().take(count)).collect()
+    }
+
     /// Joins the events of each round trip; gives one place of each.
     fn trips(&mut self, events: &[Event]) -> BTreeMap<u32, usize> {
         let mut anchors: BTreeMap<u32, usize> = BTreeMap::new();
@@ -144,16 +170,26 @@ impl Sorter<'_> {
                 }
             }
         }
-        // who comes back for the rest of a stream
-        let mut ids: HashMap<&str, u32> = HashMap::new();
-        for stream in self.c.streams.values().filter(|s| s.kind != StreamKind::Get) {
-            let trip = stream.round_trip;
-            ids.extend(stream.items.iter().filter_map(|i| Some((i.event_id.as_deref()?, trip?))));
+        for (event, trip) in self.last_marks() {
+            if let (Some(place), Some(anchor)) = (self.places.get(&event), anchors.get(&trip)) {
+                self.groups.join(*place, *anchor);
+                self.closest.join(*place, *anchor);
+            }
         }
+        // who comes back for the rest of a stream
+        let mut streams: HashMap<u32, Vec<&Stream>> = HashMap::new();
+        for stream in self.c.streams.values() {
+            streams.entry(stream.round_trip.unwrap_or_default()).or_default().push(stream);
+        }
+        let mut ids: HashMap<&str, u32> = HashMap::new();
         let mut back: Vec<(usize, usize)> = Vec::new();
         for (number, trip) in &self.c.round_trips {
             let from = trip.header("last-event-id").and_then(|id| ids.get(id)).and_then(|n| anchors.get(n));
             back.extend(anchors.get(number).copied().zip(from.copied()));
+            // one that listens goes on for ever, and so would what is joined along it
+            let whole =
+                streams.get(number).into_iter().flatten().filter(|s| s.kind != StreamKind::Get || from.is_some());
+            ids.extend(whole.flat_map(|s| &s.items).filter_map(|i| Some((i.event_id.as_deref()?, *number))));
         }
         for (a, b) in back {
             self.groups.join(a, b);
@@ -215,6 +251,10 @@ impl Sorter<'_> {
         let under_way = self.under_way();
         kept.open.extend(trips.iter().filter(|(number, _)| under_way.contains(number)).map(|(_, anchor)| *anchor));
         let latest = self.latest();
+        // somebody may come back for the last one, and what that shows hangs on the one before
+        let anchors = |count| self.listening(&latest, count).into_iter().filter_map(|n| trips.get(&n)).copied();
+        kept.open.extend(anchors(1));
+        kept.standing.extend(anchors(LISTENED));
         self.standing(&latest, &mut kept);
         for session in latest {
             self.opening(session, &mut kept);
@@ -223,12 +263,6 @@ impl Sorter<'_> {
             let stays = match &event.body {
                 Body::StreamOpened { round_trip, .. } => round_trip.is_none(),
                 Body::StreamClosed { stream, .. } => self.c.streams.get(stream).is_none_or(|s| s.round_trip.is_none()),
-                // when to come back holds for as long as the stream is there
-                Body::Signal { stream, retry, .. } => {
-                    retry.is_some()
-                        && self.listens(*stream)
-                        && self.c.streams.get(stream).is_some_and(|s| s.closed.is_none())
-                }
                 Body::ProcessStarted { .. }
                 | Body::ProcessSignalled { .. }
                 | Body::ProcessExited { .. }

@@ -14,7 +14,7 @@ const RANGES: usize = 4096;
 /// So many scopes: sessions by party.
 const SCOPES: usize = 4096;
 /// So many hashes of a sort.
-const HASHES: usize = 65_536;
+const HASHES: usize = 16_384;
 /// So many ids of tasks are kept to see what they have in common.
 pub const TASK_IDS: usize = 100;
 
@@ -58,7 +58,8 @@ struct Values {
     hashes: HashSet<u64>,
     /// In the order in which they came.
     queue: VecDeque<u64>,
-    scopes: HashSet<u64>,
+    /// By scope, the first event.
+    scopes: HashMap<u64, u32>,
     /// Was anything left out?
     lost: bool,
 }
@@ -71,9 +72,9 @@ pub(crate) fn scope(things: impl Hash) -> u64 {
 }
 
 impl Past {
-    /// Remembers a value.
-    pub(crate) fn add(&mut self, sort: Sort, scope: u64, value: &Id) {
-        self.values.entry(sort).or_default().add(scope, value);
+    /// Remembers a value, and the event that had it.
+    pub(crate) fn add(&mut self, sort: Sort, scope: u64, value: &Id, event: u32) {
+        self.values.entry(sort).or_default().add(scope, value, event);
     }
 
     /// Was it surely there?
@@ -88,10 +89,10 @@ impl Past {
         self.values.get(&sort).is_some_and(|values| values.lost || values.has(scope, value))
     }
 
-    /// Was there any of that sort?
+    /// Was there any of that sort, before that event?
     #[must_use]
-    pub fn any(&self, sort: Sort, scope: u64) -> bool {
-        self.values.get(&sort).is_some_and(|values| values.scopes.contains(&scope))
+    pub fn any(&self, sort: Sort, scope: u64, before: u32) -> bool {
+        self.values.get(&sort).and_then(|values| values.scopes.get(&scope)).is_some_and(|first| *first < before)
     }
 
     pub(crate) fn stray(&mut self, party: Party) {
@@ -121,12 +122,13 @@ impl Past {
 }
 
 impl Values {
-    fn add(&mut self, scope: u64, value: &Id) {
-        if !self.scopes.contains(&scope) && self.scopes.len() >= SCOPES {
+    fn add(&mut self, scope: u64, value: &Id, event: u32) {
+        if !self.scopes.contains_key(&scope) && self.scopes.len() >= SCOPES {
             self.lost = true;
             return;
         }
-        self.scopes.insert(scope);
+        let first = self.scopes.entry(scope).or_insert(event);
+        *first = event.min(*first);
         if let Id::Integer(n) = value {
             let ranges = self.ranges.entry(scope).or_default();
             put(ranges, *n);
@@ -199,7 +201,7 @@ mod tests {
         let mut past = Past::default();
         let id = |n: usize| Id::Text(n.to_string());
         for n in 0..=HASHES {
-            past.add(Sort::Task, 1, &id(n));
+            past.add(Sort::Task, 1, &id(n), 0);
         }
         assert!(past.has(Sort::Task, 1, &id(HASHES)) && !past.has(Sort::Task, 1, &id(0)));
         assert!(past.may(Sort::Task, 1, &id(0)) && past.may(Sort::Task, 2, &id(0)));
@@ -210,13 +212,15 @@ mod tests {
     fn a_million_ids_in_a_row_are_one_range() {
         let mut past = Past::default();
         for n in 0..1_000_000 {
-            past.add(Sort::Request, 7, &Id::Integer(n));
+            past.add(Sort::Request, 7, &Id::Integer(n), 5);
         }
         let ranges = past.values.get(&Sort::Request).map(|v| v.ranges.values().map(BTreeMap::len).sum::<usize>());
         assert_eq!(ranges, Some(1));
         assert!(past.has(Sort::Request, 7, &Id::Integer(999_999)) && !past.may(Sort::Request, 7, &Id::Integer(-1)));
         assert!(
-            !past.has(Sort::Request, 8, &Id::Integer(5)) && past.any(Sort::Request, 7) && !past.any(Sort::Request, 8)
+            !past.has(Sort::Request, 8, &Id::Integer(5))
+                && past.any(Sort::Request, 7, 6)
+                && !past.any(Sort::Request, 7, 5)
         );
     }
 }

@@ -5,7 +5,7 @@ use super::finding::{Blame, Cleared, Finding, Judgement, Outcome, Verdict};
 use super::ledger::{self, Held, Ledger, severity};
 use super::versions::{self, Offers};
 use super::{monitors, outcome};
-use crate::conversation::Conversation;
+use crate::conversation::{Conversation, Said};
 use crate::scenario::bind::Bind;
 use crate::scenario::exchange::{Exchange, Patience};
 use crate::scenario::model::{Scenario, StepBody, Verb, each_step};
@@ -299,6 +299,9 @@ impl Desk<'_> {
                 if let Some(cause) = self.cause(findings) {
                     return Outcome::Missed { finding: cause };
                 }
+                if let Some(finding) = self.strayed(plan, walk, how) {
+                    return missed(findings, finding);
+                }
                 let finding = self.error(Blame::Scenario, "a step that the file or the reference peer can fill", how);
                 return missed(findings, finding);
             }
@@ -437,6 +440,23 @@ impl Desk<'_> {
     }
 
     /// Who was gone when the course was complete, and should not have gone, or not so.
+    /// What a party under test did of its own accord, so that the script has no answer any more: it gave up what the exchange
+    /// is about, or asked for the same once more.
+    fn strayed(&self, plan: &Plan, walk: &Walk, how: &str) -> Option<Finding> {
+        let asked =
+            |method: &str| plan.acts().any(|act| matches!(&act.verb, Verb::Requests { method: of } if of == method));
+        let own = |s: &&Said| self.tests(s.from) && !walk.matched.iter().any(|(_, event)| *event == s.event);
+        let said = self.conversation.said.iter().rev().filter(own).find(|s| match s.message.method() {
+            Some("notifications/cancelled") => true,
+            Some("initialize") | None => false,
+            Some(method) => s.is_request() && asked(method),
+        })?;
+        let expected = format!("that the {} keeps to the course, for which now {how}", said.from);
+        let mut finding = self.error(said.from.into(), &expected, said.message.method().unwrap_or_default());
+        (finding.verdict, finding.event) = (Verdict::Fail, Some(said.event));
+        Some(finding)
+    }
+
     fn left_early(&self) -> Option<Finding> {
         let Some(EndReason::Gone { party, how }) = self.trace.end() else { return None };
         let expected = match party {

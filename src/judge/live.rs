@@ -114,6 +114,12 @@ impl Judging {
         }
     }
 
+    /// Is all of the record held, because only as a whole it can be judged?
+    #[must_use]
+    pub fn holds_all(&self) -> bool {
+        matches!(self.record, Record::Whole(_))
+    }
+
     #[cfg(test)]
     pub(super) fn evidence(self) -> Vec<super::Evidence> {
         match self.record {

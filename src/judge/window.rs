@@ -204,3 +204,7 @@ impl Window {
         self.held.len()
     }
 }
+
+#[cfg(test)]
+#[path = "window_tests.rs"]
+mod tests;

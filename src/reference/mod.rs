@@ -88,6 +88,10 @@ pub trait Engine: Send {
     fn lost(&mut self, now: Duration, session: SessionKey, request: &Id) {
         let _ = (now, session, request);
     }
+    /// Something that was said could not be sent, because nobody can be connected to; in words. (A client over Streamable HTTP.)
+    fn unreachable(&mut self, now: Duration, session: SessionKey, why: &str) {
+        let _ = (now, session, why);
+    }
     /// The application is told to do something more (a client that is driven; nobody else).
     fn told(&mut self, now: Duration, what: client::Told) {
         let _ = (now, what);

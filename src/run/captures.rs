@@ -3,7 +3,7 @@
 //! A file is read line by line and never held whole.
 
 use super::{Played, Results};
-use crate::judge::{Judged, Judging};
+use crate::judge::{self, Judging};
 use crate::peer::words;
 use crate::scenario::{Source, parse};
 use crate::spec::{Era, Revision};
@@ -15,35 +15,66 @@ use crate::wire::{Message, Party, json};
 use serde_json::Value;
 use std::collections::{BTreeMap, VecDeque};
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read as _};
+use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::time::Duration;
+use tokio::sync::watch;
 
 /// The name of standard input.
 pub const STDIN: &str = "-";
 /// Bytes of a line at most. A record of ours stays far below.
 pub const LONGEST: u64 = 32 << 20;
+/// Bytes of the messages of a record with a scenario at most. A play stays far below.
+const WHOLE: usize = 256 << 20;
 /// So many sessions one capture may tell apart.
 const SESSIONS: usize = 1000;
 /// A handshake is looked for in so many lines before anything is judged.
 const AHEAD: usize = 64;
 /// And in so many bytes.
 const AHEAD_BYTES: usize = 4 << 20;
+/// So often it is seen whether the user wants no more, while nothing comes.
+const LISTEN: Duration = Duration::from_millis(50);
 /// The endings of the files in a folder that are captures.
 const ENDINGS: [&str; 2] = ["ndjson", "jsonl"];
 
+/// What was judged, and what could not be.
+#[derive(Debug)]
+pub struct Judged {
+    /// What is said of the captures that could be read.
+    pub results: Results,
+    /// What could not be read, each with its file and line, and what to do.
+    pub unread: Vec<String>,
+}
+
 /// Judges captures: files, folders of them, and `-` for standard input. `revision` is in force where a capture does not tell
-/// its own; `note` is told what does not keep a capture from being judged.
-///
-/// # Errors
-/// What cannot be read, with its file and line, and what to do.
-pub fn judge(paths: &[PathBuf], revision: Option<Revision>, note: &mut dyn FnMut(String)) -> Result<Results, String> {
+/// its own; `note` is told what does not keep a capture from being judged. When `interrupted` is raised, what was read by then is judged.
+pub fn judge(
+    paths: &[PathBuf],
+    revision: Option<Revision>,
+    note: &mut dyn FnMut(String),
+    interrupted: &watch::Receiver<bool>,
+) -> Judged {
+    let (files, mut unread) = files(paths);
     let mut played = Vec::new();
-    for file in files(paths)? {
+    for file in files {
+        if *interrupted.borrow() {
+            break;
+        }
+        let name = file.display().to_string();
         let mut judges = Judges::default();
-        read(&file, revision, &mut judges, note)?;
-        played.extend(judges.finish(&file.display().to_string()));
+        match read_until(&file, revision, &mut judges, note, interrupted) {
+            Ok(()) if judges.too_long => unread.push(format!(
+                "{name}: the record of a play has {} MiB at most: it has to be judged as a whole",
+                WHOLE >> 20
+            )),
+            Ok(()) => played.extend(judges.finish(&name)),
+            // what was to come may have made sense of it
+            Err(_) if *interrupted.borrow() => {}
+            Err(e) => unread.push(e),
+        }
     }
-    Ok(results(played))
+    Judged { results: results(played, *interrupted.borrow()), unread }
 }
 
 /// Who is told what a capture has in it. Several sessions are told apart by a number, in the order in which they begin.
@@ -65,50 +96,73 @@ pub(crate) fn read(
     listener: &mut dyn Listener,
     note: &mut dyn FnMut(String),
 ) -> Result<(), String> {
+    read_until(file, revision, listener, note, &watch::channel(false).1)
+}
+
+/// As [`read`], until `interrupted` is raised.
+fn read_until(
+    file: &Path,
+    revision: Option<Revision>,
+    listener: &mut dyn Listener,
+    note: &mut dyn FnMut(String),
+    interrupted: &watch::Receiver<bool>,
+) -> Result<(), String> {
     let name = file.display().to_string();
     let mut told = |what: String| note(format!("{name}: {what}"));
-    let reader: Box<dyn BufRead> = match name.as_str() {
-        STDIN => Box::new(io::stdin().lock()),
-        _ => Box::new(BufReader::new(File::open(file).map_err(|e| format!("cannot read {name}: {e}"))?)),
+    let bytes: Box<dyn Read> = match name.as_str() {
+        STDIN => Box::new(Piped::new(io::stdin(), interrupted.clone())),
+        _ => Box::new(File::open(file).map_err(|e| format!("cannot read {name}: {e}"))?),
     };
-    one(reader, revision, listener, &mut told).map_err(|e| format!("{name}: {e}"))
+    let lines = Lines::new(BufReader::new(bytes), interrupted.clone());
+    one(lines, revision, listener, &mut told).map_err(|e| format!("{name}: {e}"))
 }
 
 /// A judge for each session.
 #[derive(Default)]
-struct Judges(Vec<(String, Judging)>);
+struct Judges {
+    all: Vec<(String, Judging)>,
+    bytes: usize,
+    too_long: bool,
+}
 
 impl Listener for Judges {
     fn session(&mut self, name: &str, header: Header) {
-        self.0.push((name.to_owned(), Judging::new(header).silent()));
+        self.all.push((name.to_owned(), Judging::new(header).silent()));
     }
 
     fn event(&mut self, session: usize, event: Event) -> bool {
-        if let Some((_, judging)) = self.0.get_mut(session) {
+        if let Some((_, judging)) = self.all.get_mut(session) {
+            if let (Body::Message { text, .. }, true) = (&event.body, judging.holds_all()) {
+                self.bytes += text.bytes().len();
+                self.too_long |= self.bytes > WHOLE;
+            }
             drop(judging.event(event));
         }
-        true
+        !self.too_long
     }
 }
 
 impl Judges {
     fn finish(self, file: &str) -> impl Iterator<Item = Played> {
-        self.0.into_iter().map(move |(session, judging)| played(file, &session, judging.finish()))
+        self.all.into_iter().map(move |(session, judging)| played(file, &session, judging.finish()))
     }
 }
 
 /// The files that are meant, each once, in the order in which they were named; those of a folder by name.
-fn files(paths: &[PathBuf]) -> Result<Vec<PathBuf>, String> {
-    let mut files: Vec<PathBuf> = Vec::new();
+fn files(paths: &[PathBuf]) -> (Vec<PathBuf>, Vec<String>) {
+    let (mut files, mut unread): (Vec<PathBuf>, Vec<String>) = (Vec::new(), Vec::new());
     for path in paths {
-        let found = if path.is_dir() { inside(path)? } else { vec![path.clone()] };
-        for file in found {
+        let found = if path.is_dir() { inside(path) } else { Ok(vec![path.clone()]) };
+        for file in found.unwrap_or_else(|e| {
+            unread.push(e);
+            Vec::new()
+        }) {
             if !files.contains(&file) {
                 files.push(file);
             }
         }
     }
-    Ok(files)
+    (files, unread)
 }
 
 fn inside(folder: &Path) -> Result<Vec<PathBuf>, String> {
@@ -132,7 +186,7 @@ fn inside(folder: &Path) -> Result<Vec<PathBuf>, String> {
 }
 
 /// All that was found in one run of the judge.
-fn results(played: Vec<Played>) -> Results {
+fn results(played: Vec<Played>, interrupted: bool) -> Results {
     let mut seats = played.iter().map(|p| p.trace.header.seat);
     let first = seats.next().unwrap_or(Seat::Observer);
     let seat = if seats.all(|s| s == first) { first } else { Seat::Observer };
@@ -153,17 +207,16 @@ fn results(played: Vec<Played>) -> Results {
     };
     let revision = played.iter().map(|p| p.trace.header.revision).max().unwrap_or(Revision::DEFAULT);
     let (skipped, troubles, unkept) = (Vec::new(), Vec::new(), Vec::new());
-    Results { seat, peer, revision, played, skipped, troubles, unkept, interrupted: false }
+    Results { seat, peer, revision, played, skipped, troubles, unkept, interrupted }
 }
 
 /// Reads one file; several sessions in it are told apart.
 fn one(
-    reader: impl BufRead,
+    mut lines: Lines<impl BufRead>,
     revision: Option<Revision>,
     listener: &mut dyn Listener,
     note: &mut dyn FnMut(String),
 ) -> Result<(), String> {
-    let mut lines = Lines::new(reader);
     let Some((number, first)) = lines.next_line()? else {
         return Err("there is nothing in it; a capture has one message or event a line (docs/captures.md)".into());
     };
@@ -296,8 +349,8 @@ fn negotiated(event: &Event) -> Option<Revision> {
 }
 
 /// One capture as it stands in a report.
-fn played(name: &str, session: &str, judged: Judged) -> Played {
-    let Judged { judgement, trace } = judged;
+fn played(name: &str, session: &str, judged: judge::Judged) -> Played {
+    let judge::Judged { judgement, trace } = judged;
     let which = if session.is_empty() { name.to_owned() } else { format!("{name}#{session}") };
     let (scenario, title) = match &trace.header.scenario {
         Some(script) => (script.id.clone(), title(&trace).unwrap_or_default()),
@@ -313,25 +366,77 @@ fn title(trace: &Trace) -> Option<String> {
     all.into_iter().find(|s| s.id == script.id).map(|s| s.title)
 }
 
+/// Standard input, until nobody wants any more of it: a read of ours could not be woken.
+struct Piped {
+    chunks: Receiver<io::Result<Vec<u8>>>,
+    rest: Vec<u8>,
+    interrupted: watch::Receiver<bool>,
+}
+
+impl Piped {
+    fn new(mut input: impl Read + Send + 'static, interrupted: watch::Receiver<bool>) -> Piped {
+        let (send, chunks) = mpsc::sync_channel(4);
+        std::thread::spawn(move || {
+            loop {
+                let mut chunk = vec![0; 64 << 10];
+                let read = input.read(&mut chunk);
+                let last = !matches!(read, Ok(n) if n > 0);
+                let chunk = read.map(|n| {
+                    chunk.truncate(n);
+                    chunk
+                });
+                if send.send(chunk).is_err() || last {
+                    break;
+                }
+            }
+        });
+        Piped { chunks, rest: Vec::new(), interrupted }
+    }
+}
+
+impl Read for Piped {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        while self.rest.is_empty() {
+            if *self.interrupted.borrow() {
+                return Ok(0);
+            }
+            match self.chunks.recv_timeout(LISTEN) {
+                Ok(chunk) => {
+                    self.rest = chunk?;
+                    if self.rest.is_empty() {
+                        return Ok(0);
+                    }
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return Ok(0),
+            }
+        }
+        let read = self.rest.as_slice().read(into)?;
+        self.rest.drain(..read);
+        Ok(read)
+    }
+}
+
 /// The lines of a file that are not empty, without their ends and without a byte order mark before the first.
 struct Lines<R> {
     reader: R,
     buffer: Vec<u8>,
     number: usize,
+    interrupted: watch::Receiver<bool>,
 }
 
 impl<R: BufRead> Lines<R> {
-    fn new(reader: R) -> Lines<R> {
-        Lines { reader, buffer: Vec::new(), number: 0 }
+    fn new(reader: R, interrupted: watch::Receiver<bool>) -> Lines<R> {
+        Lines { reader, buffer: Vec::new(), number: 0, interrupted }
     }
 
-    /// The next line with its number, from 1.
+    /// The next line with its number, from 1; none when the user wants no more.
     fn next_line(&mut self) -> Result<Option<(usize, String)>, String> {
         loop {
             self.buffer.clear();
             let read = self.reader.by_ref().take(LONGEST + 1).read_until(b'\n', &mut self.buffer);
             let read = read.map_err(|e| format!("line {}: cannot read on: {e}", self.number + 1))?;
-            if read == 0 {
+            if read == 0 || *self.interrupted.borrow() {
                 return Ok(None);
             }
             self.number += 1;

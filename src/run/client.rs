@@ -5,6 +5,7 @@ use super::crew::crew;
 use super::habits::Habit;
 use super::pace::Pace;
 use super::pair::{capabilities, header, server_of};
+use super::traces::Keeper;
 use super::{Played, Results, Skipped, Trouble};
 use crate::judge;
 use crate::judge::finding::Blame;
@@ -98,6 +99,7 @@ pub async fn client<C: Clients>(
     surroundings: &mut dyn FnMut() -> Surroundings,
     random: &mut dyn FnMut() -> u64,
     interrupted: watch::Receiver<bool>,
+    keeper: &mut Keeper,
 ) -> Results {
     let mut results = Results {
         seat: Seat::Server,
@@ -113,6 +115,7 @@ pub async fn client<C: Clients>(
     let (chosen, barred): (Vec<&Scenario>, Vec<&Scenario>) =
         agenda.chosen(scenarios).into_iter().partition(|scenario| clients.barred(scenario).is_none());
     let surroundings = RefCell::new(surroundings);
+    let keeper = RefCell::new(keeper);
     for transport in options.transports.iter().copied() {
         if *interrupted.borrow() {
             break;
@@ -122,7 +125,7 @@ pub async fn client<C: Clients>(
         let plays = plays.flat_map(|s| agenda.plays(s.clone(), transport, random)).collect::<Vec<Play>>();
         let state = RefCell::new(State { pace: Pace::of(Party::Client, options.patience), silent: 0, given_up: None });
         let run = Run { clients, options, transport, interrupted: interrupted.clone(), state };
-        for came in crew(options.jobs, plays, |play| run.play(play, &surroundings)).await {
+        for came in crew(options.jobs, plays, |play| run.kept(play, &surroundings, &keeper)).await {
             match came {
                 Came::Played(played) => results.played.push(*played),
                 Came::Skipped(skipped) => results.skipped.push(skipped),
@@ -169,6 +172,20 @@ struct State {
 }
 
 impl<C: Clients> Run<'_, C> {
+    /// Plays, and keeps of the record what is to be kept.
+    async fn kept(
+        &self,
+        play: Play,
+        surroundings: &RefCell<&mut dyn FnMut() -> Surroundings>,
+        keeper: &RefCell<&mut Keeper>,
+    ) -> Came {
+        let mut came = self.play(play, surroundings).await;
+        if let Came::Played(played) = &mut came {
+            keeper.borrow_mut().judged(played);
+        }
+        came
+    }
+
     /// Plays, unless the client was given up.
     async fn play(&self, play: Play, surroundings: &RefCell<&mut dyn FnMut() -> Surroundings>) -> Came {
         if *self.interrupted.borrow() {

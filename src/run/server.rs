@@ -5,6 +5,7 @@ use super::crew::crew;
 use super::pace::Pace;
 use super::pair::{client_of, further_clients, header};
 use super::survey::{self, Offer};
+use super::traces::Keeper;
 use super::{Played, Results, Skipped, Trouble};
 use crate::judge;
 use crate::judge::finding::Blame;
@@ -108,6 +109,7 @@ pub async fn server<S: Servers>(
     surroundings: &mut dyn FnMut() -> Surroundings,
     random: &mut dyn FnMut() -> u64,
     interrupted: watch::Receiver<bool>,
+    keeper: &mut Keeper,
 ) -> Results {
     let mut results = Results {
         seat: Seat::Client,
@@ -123,6 +125,7 @@ pub async fn server<S: Servers>(
     let chosen = agenda.chosen(scenarios);
     let mut pace = Pace::new(options.patience);
     let surroundings = RefCell::new(surroundings);
+    let keeper = RefCell::new(keeper);
     for transport in options.transports.iter().copied() {
         if *interrupted.borrow() {
             break;
@@ -158,7 +161,7 @@ pub async fn server<S: Servers>(
         }
         run.state.borrow_mut().pace = Some(pace);
         let leaving = if transport == Transport::Stdio { jobs.saturating_mul(LEAVING) } else { 0 };
-        let came = crew(jobs.saturating_add(leaving), plays, |play| run.play(play, &surroundings)).await;
+        let came = crew(jobs.saturating_add(leaving), plays, |play| run.kept(play, &surroundings, &keeper)).await;
         for came in came {
             match came {
                 Came::Played(played) => results.played.push(*played),
@@ -216,6 +219,20 @@ struct State {
 impl<S: Servers> Run<'_, S> {
     fn pace(&self) -> Pace {
         self.state.borrow().pace.unwrap_or(Pace::new(self.options.patience))
+    }
+
+    /// Plays, and keeps of the record what is to be kept.
+    async fn kept(
+        &self,
+        play: Play,
+        surroundings: &RefCell<&mut dyn FnMut() -> Surroundings>,
+        keeper: &RefCell<&mut Keeper>,
+    ) -> Came {
+        let mut came = self.play(play, surroundings).await;
+        if let Came::Played(played) = &mut came {
+            keeper.borrow_mut().judged(played);
+        }
+        came
     }
 
     /// Plays, unless the server was given up.

@@ -61,7 +61,7 @@ fn run(takes: Start) -> Results {
     let servers = Sluggish { starts: Cell::new(0), takes };
     let (mut random, mut client) = (|| 7, || Surroundings::fixed(2));
     let (_keep, interrupted) = watch::channel(false);
-    runtime.block_on(server(&servers, &one, &options, &mut client, &mut random, interrupted))
+    runtime.block_on(server(&servers, &one, &options, &mut client, &mut random, interrupted, &mut Keeper::of_all()))
 }
 
 fn verdicts(results: &Results) -> Vec<Verdict> {

@@ -1,23 +1,76 @@
 //! The records of a run on disk: one file a play.
 
 use super::Played;
-use crate::trace::record;
+use crate::judge::Verdict;
+use crate::trace::{Body, record};
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+/// What becomes of the record of a play when it was judged: it is written, and what no report shows is let go, so that a run of
+/// many plays needs no more memory than one of few.
+#[derive(Debug, Default)]
+pub struct Keeper {
+    folder: Option<PathBuf>,
+    taken: BTreeSet<String>,
+    whole: bool,
+    wrong: Option<String>,
+}
+
+impl Keeper {
+    /// Writes every record into the folder, if there is one, and keeps what a report shows.
+    #[must_use]
+    pub fn for_report(folder: Option<PathBuf>) -> Keeper {
+        Keeper { folder, ..Keeper::default() }
+    }
+
+    /// Keeps all, and writes nothing.
+    #[must_use]
+    pub fn of_all() -> Keeper {
+        Keeper { whole: true, ..Keeper::default() }
+    }
+
+    /// A play that was judged.
+    pub fn judged(&mut self, played: &mut Played) {
+        if let (Some(folder), None) = (&self.folder, &self.wrong) {
+            self.wrong = write_one(folder, played, &mut self.taken).err();
+        }
+        if self.whole {
+            return;
+        }
+        let judgement = &mut played.judgement;
+        // which messages showed it is for tests
+        judgement.cleared = Vec::new();
+        if matches!(judgement.verdict, Verdict::Pass | Verdict::NotExercised) && judgement.findings.is_empty() {
+            let last = played.trace.events.last().map(|e| e.seq);
+            played.trace.events.retain(|e| matches!(e.body, Body::End { .. }) || Some(e.seq) == last);
+            played.trace.events.shrink_to_fit();
+            if let Some(script) = &mut played.trace.header.scenario {
+                script.text = String::new();
+            }
+        }
+    }
+
+    /// What could not be written, in one sentence.
+    #[must_use]
+    pub fn unwritten(self) -> Option<String> {
+        self.wrong
+    }
+}
 
 /// Writes the record of every one of these plays into a folder, which is made if it is not there.
 ///
 /// # Errors
 /// What could not be written, in one sentence.
 pub fn write<'a>(folder: &Path, plays: impl IntoIterator<Item = &'a Played>) -> Result<(), String> {
+    let mut taken = BTreeSet::new();
+    plays.into_iter().try_for_each(|played| write_one(folder, played, &mut taken))
+}
+
+fn write_one(folder: &Path, played: &Played, taken: &mut BTreeSet<String>) -> Result<(), String> {
     std::fs::create_dir_all(folder).map_err(|e| format!("cannot make the folder {}: {e}", folder.display()))?;
-    let plays: Vec<&Played> = plays.into_iter().collect();
-    for (played, name) in plays.iter().zip(names(plays.iter().copied())) {
-        let path = folder.join(name);
-        std::fs::write(&path, record::write(&played.trace))
-            .map_err(|e| format!("cannot write the record {}: {e}", path.display()))?;
-    }
-    Ok(())
+    let path = folder.join(format!("{}.ndjson", free(&slug(&played.name()), taken)));
+    std::fs::write(&path, record::write(&played.trace))
+        .map_err(|e| format!("cannot write the record {}: {e}", path.display()))
 }
 
 /// The names of the files of these plays.

@@ -16,9 +16,6 @@ pub async fn act(play: &Play, mover: &mut Mover, to: Target, capabilities: Value
     let patience = play.patience.start;
     let late = || format!("connect: nothing came of it within {} s", patience.as_secs());
     tokio::time::timeout(patience, connecting).await.map_err(|_| late())??;
-    // a server that asks on the stream that the client listens on loses what it asks before that is open, and nobody tells
-    // when it is
-    tokio::time::sleep(play.patience.settle).await;
     let done = all(play, mover, &client).await;
     let left = ordered(mover, &client, Action::Close).await;
     done.and(left.map(drop))
@@ -51,6 +48,7 @@ async fn ordered(mover: &mut Mover, client: &str, action: Action) -> Result<Valu
             Report::Answer { id: of, answer } if of == id => {
                 return match answer {
                     Answer::Result(result) => Ok(result),
+                    Answer::Failure(why) => Err(format!("{words}: {why}")),
                     other => Err(format!("{words}: {}", other.seen())),
                 };
             }

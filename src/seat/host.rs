@@ -8,7 +8,7 @@ use crate::fault::Request;
 use crate::reference::client::Told;
 use crate::reference::{Effect, Engine, Proposal, SessionKey};
 use crate::trace::Transport;
-use crate::trace::event::Body;
+use crate::trace::event::{Body, Closing};
 use crate::transport::{Link, LinkEvent, LinkWhat, Order};
 use crate::wire::json::Limits;
 use crate::wire::{Message, Party};
@@ -39,6 +39,10 @@ pub struct Host {
 /// A client begins no more sessions anew than these: a server may forget each of them at once.
 const MOST_RENEWALS: usize = 4;
 
+/// So long a client waits for the stream that it listens on before it asks for anything: what a server asks over a stream that
+/// is not open yet is lost. A server may keep the head of its answer until it has something to say.
+const LISTENING: Duration = Duration::from_millis(500);
+
 impl Host {
     /// An engine that is let be.
     #[must_use]
@@ -54,7 +58,8 @@ impl Host {
         if let Some(deviation) = &mut self.deviation {
             deviation.begins(&mut link);
         }
-        let mut gate = Gate::new(ours, http);
+        let listens = link.listens().then_some(LISTENING);
+        let mut gate = Gate::new(ours, http).listening(listens);
         let mut answers = Answers::default();
         let mut waiting: VecDeque<Order> = VecDeque::new();
         let mut inbox: VecDeque<LinkEvent> = VecDeque::new();
@@ -167,7 +172,7 @@ impl Host {
                     // a client begins anew with a server that has forgotten it
                     if ours == Party::Client && self.renewed < MOST_RENEWALS {
                         self.renewed += 1;
-                        *gate = Gate::new(ours, true);
+                        *gate = Gate::new(ours, true).listening(link.listens().then_some(LISTENING));
                         self.engine.opened(now, session);
                     }
                 }
@@ -181,6 +186,11 @@ impl Host {
             let _ = record.send(body.clone());
         }
         gate.note(&body, now);
+        if let (Body::StreamClosed { by: None, how: Closing::Cut(why), .. }, Some(session), Party::Client) =
+            (&body, event.session, ours)
+        {
+            self.engine.unreachable(now, session, why);
+        }
         let (Body::Message { from, text, .. }, Some(session)) = (&body, event.session) else { return more };
         let mut message = Message::read(Bytes::from(text.bytes()), &Limits::default());
         if let Some(deviation) = &self.deviation {

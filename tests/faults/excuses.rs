@@ -83,6 +83,7 @@ pub(crate) const ELSEWHERE: &[(&str, &str, &str)] = &[
     ("resumes-from-too-early", "http/stream-is-cut-twice", "there nobody fetches what is left of the stream"),
     ("resumes-from-nowhere", "http/stream-is-cut-twice", "there nobody fetches what is left of the stream"),
     ("gives-up-in-silence", "cancellation/by-the-application", "there the user cancels, and is to be heard"),
+    ("gives-up-in-silence", "http/gives-up-and-says-so", "there the user cancels, and is to be heard"),
     ("one-token-for-two-calls", "tasks/token-of-a-task", "there the token is that of a task"),
     (
         "demands-a-url-of-who-cannot",

@@ -73,7 +73,7 @@ impl Envelope {
     fn unique(&mut self, scene: &Scene<'_>, index: usize, said: &Said, id: &Id, notes: &mut Notes<'_>) {
         let used = self.ids.entry((said.session, said.from)).or_default();
         let (past, scope) = (&scene.c.past, scene.c.scope(said.session, said.from));
-        let others = !used.is_empty() || past.any(Sort::Request, scope);
+        let others = !used.is_empty() || past.any(Sort::Request, scope, said.event);
         if !used.insert(id.clone()) || past.has(Sort::Request, scope, id) {
             let expected = "an id that this party has not used in the session";
             notes.broken("base.request.id-unique", index, "/id", expected, format!("{id} again"));

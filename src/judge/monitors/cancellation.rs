@@ -1,6 +1,6 @@
 //! Cancellation: what may be cancelled by a notification. That a task is not has a rule of its own.
 
-use crate::conversation::Said;
+use crate::conversation::{Said, Sort};
 use crate::judge::monitor::{Monitor, Notes, Scene};
 use crate::wire::{Id, Party};
 use std::collections::HashMap;
@@ -47,8 +47,9 @@ impl Cancellation {
         notes.held(needed, index);
         let of = |party: Party| self.requests.get(&(said.session, party, id.clone())).copied();
         let Some(request) = of(said.from) else {
-            // what was asked before the record began may be cancelled in it
-            if scene.c.session_of(said).is_some_and(|s| s.initialize.is_some()) {
+            // what was asked before the record began, or is held no more, may be cancelled in it
+            let gone = scene.c.past.may(Sort::Request, scene.c.scope(said.session, said.from), &id);
+            if !gone && scene.c.session_of(said).is_some_and(|s| s.initialize.is_some()) {
                 let found = match of(said.to()) {
                     Some(_) => format!("{id}, the id of a request of the {}", said.to()),
                     None => format!("{id}, which no request has"),

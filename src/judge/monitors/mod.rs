@@ -89,7 +89,7 @@ pub fn run(c: &Conversation, header: &Header) -> Vec<Evidence> {
 }
 
 #[cfg(test)]
-mod stored;
+pub(super) mod stored;
 #[cfg(test)]
 mod stored_features;
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use super::content::short;
 use super::tasks::progress::of_a_task;
 use super::transport::streams::broadcast;
-use crate::conversation::Said;
+use crate::conversation::{Said, Sort};
 use crate::judge::monitor::{Monitor, Notes, Scene};
 use crate::wire::{Id, Party};
 use serde_json::Value;
@@ -94,7 +94,8 @@ impl Progress {
         let id = "progress.known-token-only";
         let Some(request) = said.progress_of else {
             let begun = scene.c.session_of(said).is_some_and(|s| s.initialize.is_some());
-            if begun && !of_a_task(scene, index, said) {
+            let gone = scene.c.past.may(Sort::Token, scene.c.scope(said.session, said.to()), &token);
+            if begun && !gone && !of_a_task(scene, index, said) {
                 let expected = "a token that a request of the other party brought";
                 notes.broken(id, index, "/params/progressToken", expected, format!("the token {token}"));
             }

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::stored_features as features;
 
-pub(super) const NAMES: [&str; 22] = [
+pub(in crate::judge) const NAMES: [&str; 22] = [
     "tour",
     "tour-over-http",
     "refusals",
@@ -37,7 +37,7 @@ pub(super) const NAMES: [&str; 22] = [
 ];
 
 /// The trace with that name.
-pub(super) fn trace(name: &str) -> Trace {
+pub(in crate::judge) fn trace(name: &str) -> Trace {
     match name {
         "tour" => tour(Transport::Stdio, |id| json!(id)),
         "tour-over-http" => tour(Transport::Http, |id| json!(id)),

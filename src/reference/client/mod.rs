@@ -560,6 +560,21 @@ impl Engine for Client {
         self.receiver.lost(session, request);
     }
 
+    fn unreachable(&mut self, now: Duration, session: SessionKey, why: &str) {
+        if self.session != Some(session) {
+            return;
+        }
+        if self.greeting.take().is_some() {
+            self.connected(json!({ "failure": why }));
+            self.fail_all(why);
+            self.stage = Stage::Done;
+            self.receiver.out.push(Effect::Close { session });
+        } else {
+            self.fail_running(why);
+            self.go_on(now);
+        }
+    }
+
     /// The answers to its own actions it sees itself.
     fn happened(&mut self, now: Duration, label: &str) {
         self.happened.insert(label.to_owned());

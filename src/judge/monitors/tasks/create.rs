@@ -121,7 +121,7 @@ impl Create {
     fn unique(&mut self, scene: &Scene<'_>, index: usize, said: &Said, name: &str, notes: &mut Notes<'_>) {
         let (past, scope) = (&scene.c.past, scene.c.tasks_of(said.from, said.session));
         let given = self.given.entry((said.from, (said.from == Party::Client).then_some(said.session))).or_default();
-        let others = !given.is_empty() || past.any(Sort::Created, scope);
+        let others = !given.is_empty() || past.any(Sort::Created, scope, said.event);
         let gone = past.has(Sort::Created, scope, &Id::Text(name.to_owned()));
         if !given.insert(name.to_owned()) || gone {
             let expected = "an id that no other task has";

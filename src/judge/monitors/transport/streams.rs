@@ -41,7 +41,7 @@ struct One<'a> {
 
 /// Who gives its events ids begins a stream with one that carries nothing else.
 fn primed(web: &mut Web<'_>, one: &One<'_>) {
-    let before = |s| web.c.past.any(Sort::Event, web.c.scope(s, Party::Server));
+    let before = |s| web.c.past.any(Sort::Event, web.c.scope(s, Party::Server), one.stream.opened);
     let uses_ids = one.trip.session.is_some_and(before)
         || web
             .event_streams()
@@ -299,7 +299,7 @@ fn event_ids(web: &mut Web<'_>) {
                     web.broken(requirement, Party::Server, event, number, expected, format!("`{id}` again"));
                     continue;
                 }
-                let count = counts.entry(session).or_insert_with(|| usize::from(past.any(Sort::Event, scope)));
+                let count = counts.entry(session).or_insert_with(|| usize::from(past.any(Sort::Event, scope, event)));
                 *count += 1;
                 if *count > 1 {
                     web.held(requirement, Party::Server, event, number);
