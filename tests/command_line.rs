@@ -291,6 +291,7 @@ fn help_of_every_subcommand() {
         "",
         "server",
         "pair",
+        "matrix",
         "tap",
         "judge",
         "draw",

@@ -6,6 +6,8 @@
 
 #[path = "faults/excuses.rs"]
 mod excuses;
+#[path = "faults/watched.rs"]
+mod watched;
 
 use excuses::{ELSEWHERE, NO_OCCASION};
 use libtest_mimic::{Arguments, Failed, Trial};
@@ -17,10 +19,12 @@ use mcp_interop::judge::{self, Finding};
 use mcp_interop::reference::Surroundings;
 use mcp_interop::run::embedded::Embedded;
 use mcp_interop::run::embedded_client::EmbeddedClient;
+use mcp_interop::run::pair::{self, Deviations};
 use mcp_interop::run::traces::Keeper;
 use mcp_interop::run::{Played, Results};
 use mcp_interop::run::{client, server};
 use mcp_interop::scenario::exchange::Patience;
+use mcp_interop::scenario::plan::Plan;
 use mcp_interop::scenario::{Scenario, files, seats};
 use mcp_interop::spec::{Catalogue, Revision};
 use mcp_interop::trace::event::{Body, Event};
@@ -29,7 +33,8 @@ use mcp_interop::wire::Party;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::io::BufRead as _;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
+use watched::{NOT_WATCHED, WATCHED_ELSEWHERE, Why};
 
 const REVISION: Revision = Revision::V2025_11_25;
 
@@ -59,7 +64,12 @@ fn main() {
     let of = |fault: &'static Fault| {
         Trial::test(fault.name.clone(), move || check(fault).map_err(Failed::from)).with_kind(fault.by.to_string())
     };
+    let watched = |fault: &'static Fault| {
+        let name = format!("{} watched", fault.name);
+        Trial::test(name, move || check_watched(fault).map_err(Failed::from)).with_kind(fault.by.to_string())
+    };
     let mut trials: Vec<Trial> = library::all().iter().map(of).collect();
+    trials.extend(library::all().iter().map(watched));
     for (name, scenario) in SERVERS {
         let over = |transport: Transport| format!("{name} in a process over {transport}");
         trials.push(Trial::test(over(Transport::Stdio), move || over_stdio(name, scenario).map_err(Failed::from)));
@@ -75,8 +85,17 @@ fn main() {
     libtest_mimic::run(&arguments, trials).exit();
 }
 
+/// Who the other party of one that deviates is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stand {
+    /// It is ours, and plays the scenario's part.
+    Seat,
+    /// It is as little ours as the one that deviates: both are watched.
+    Watched,
+}
+
 /// One scenario played against the embedded party over these transports, the same way every time.
-fn play(party: Party, scenario: &Scenario, transports: &[Transport], fault: Option<&Fault>) -> Results {
+fn play(stand: Stand, party: Party, scenario: &Scenario, transports: &[Transport], fault: Option<&Fault>) -> Results {
     let mut state = 0x9e37_79b9_7f4a_7c15_u64;
     let mut random = move || {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
@@ -86,6 +105,21 @@ fn play(party: Party, scenario: &Scenario, transports: &[Transport], fault: Opti
     let (_raise, interrupted) = tokio::sync::watch::channel(false);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
     let one = std::slice::from_ref(scenario);
+    if stand == Stand::Watched {
+        let mut results = Results::new(Seat::Observer, "embedded with embedded", REVISION);
+        for transport in transports.iter().filter(|transport| scenario.transports.contains(transport)) {
+            let plan = Arc::new(Plan::new(Arc::new(scenario.clone()), *transport));
+            let play = pair::prepare(plan, Seat::Observer, REVISION, Vec::new(), &mut random);
+            let of = |by: Party| fault.filter(|fault| fault.by == by).cloned();
+            let (client, server) = (of(Party::Client), of(Party::Server));
+            let deviations = Deviations { client, server, ..Deviations::default() };
+            let trace = runtime.block_on(pair::play(&play, deviations, 5));
+            let judgement = judge::judge(&trace);
+            let (scenario, title, again) = (scenario.id.clone(), String::new(), String::new());
+            results.played.push(Played { scenario, title, trace, judgement, again });
+        }
+        return results;
+    }
     let transports = transports.to_vec();
     runtime.block_on(async {
         match party {
@@ -112,25 +146,28 @@ fn play(party: Party, scenario: &Scenario, transports: &[Transport], fault: Opti
 type Honest = (Scenario, Vec<(Played, Conversation)>);
 
 /// Every scenario that a party can be tested with, with what was said in it where nobody deviates.
-fn honest(party: Party) -> &'static [Honest] {
-    static SERVER: LazyLock<Vec<Honest>> = LazyLock::new(|| honestly(Party::Server));
-    static CLIENT: LazyLock<Vec<Honest>> = LazyLock::new(|| honestly(Party::Client));
-    match party {
-        Party::Server => &SERVER,
-        Party::Client => &CLIENT,
+fn honest(stand: Stand, party: Party) -> &'static [Honest] {
+    static SERVER: LazyLock<Vec<Honest>> = LazyLock::new(|| honestly(Stand::Seat, Party::Server));
+    static CLIENT: LazyLock<Vec<Honest>> = LazyLock::new(|| honestly(Stand::Seat, Party::Client));
+    static BOTH: LazyLock<Vec<Honest>> = LazyLock::new(|| honestly(Stand::Watched, Party::Client));
+    match (stand, party) {
+        (Stand::Seat, Party::Server) => &SERVER,
+        (Stand::Seat, Party::Client) => &CLIENT,
+        (Stand::Watched, _) => &BOTH,
     }
 }
 
-fn honestly(party: Party) -> Vec<Honest> {
+fn honestly(stand: Stand, party: Party) -> Vec<Honest> {
     let catalogue = Catalogue::of(REVISION);
-    let seat = match party {
-        Party::Server => Seat::Client,
-        Party::Client => Seat::Server,
+    let seat = match (stand, party) {
+        (Stand::Seat, Party::Server) => Seat::Client,
+        (Stand::Seat, Party::Client) => Seat::Server,
+        (Stand::Watched, _) => Seat::Observer,
     };
     let all = files::embedded().scenarios.into_iter();
     all.filter(|s| s.revisions.contains(&REVISION) && seats::seats(s, catalogue).contains(&seat))
         .map(|scenario| {
-            let played = play(party, &scenario, &Transport::ALL, None).played.into_iter();
+            let played = play(stand, party, &scenario, &Transport::ALL, None).played.into_iter();
             let read = |played: Played| {
                 let c = Conversation::of(&played.trace.header, &played.trace.events);
                 (played, c)
@@ -179,9 +216,32 @@ fn check(fault: &Fault) -> Result<(), String> {
     let excuse = excuse.or(fault.live.not.as_deref());
     let mut whole = fault.clone();
     whole.live.not = None;
-    match (caught(&whole.alive()?), excuse) {
+    match (caught(Stand::Seat, &whole.alive()?), excuse) {
         (Ok(_), None) | (Err(_), Some(_)) => Ok(()),
         (Ok(()), Some(why)) => Err(format!("it is as it should be, and yet is excused: {why}")),
+        (Err(wrong), None) => Err(wrong),
+    }
+}
+
+/// The same with both parties watched: whoever deviates is blamed, and nobody else.
+fn check_watched(fault: &Fault) -> Result<(), String> {
+    let excuse = NOT_WATCHED.iter().find(|(name, _)| *name == fault.name).map(|(_, why)| *why);
+    let mut whole = fault.clone();
+    let excuse = excuse.or(whole.live.not.take().map(|_| Why::NotAlive));
+    let alive = whole.alive()?;
+    let said = honest(Stand::Watched, alive.by).iter().flat_map(|(_, played)| played).any(|(played, c)| {
+        let meant = played.trace.events.iter().filter(|e| means(&alive.on, alive.by, c, e)).count();
+        meant >= alive.on.nth.map_or(1, |nth| usize::try_from(nth).unwrap_or(usize::MAX))
+    });
+    match (said, excuse) {
+        (false, Some(Why::NeverSaid)) | (_, Some(Why::NotAlive)) => return Ok(()),
+        (true, Some(Why::NeverSaid)) => return Err("what it changes is said, and yet it is excused".into()),
+        (false, _) => return Err("what it changes is said in no scenario that two programs play".into()),
+        (true, _) => {}
+    }
+    match (caught(Stand::Watched, &alive), excuse) {
+        (Ok(()), None) | (Err(_), Some(_)) => Ok(()),
+        (Ok(()), Some(why)) => Err(format!("it is as it should be, and yet is excused: {why:?}")),
         (Err(wrong), None) => Err(wrong),
     }
 }
@@ -190,17 +250,17 @@ fn check(fault: &Fault) -> Result<(), String> {
 ///
 /// What a fault changed may break a second rule too where a scenario asserts more of that message than the rule that is meant;
 /// but somewhere the rule that is meant must be broken alone.
-fn caught(fault: &Fault) -> Result<(), String> {
+fn caught(stand: Stand, fault: &Fault) -> Result<(), String> {
     let (mut acted, mut alone, mut wrong, mut beside) = (false, false, Vec::new(), Vec::new());
     let mut played_in: BTreeMap<&str, usize> = BTreeMap::new();
-    for (scenario, honest) in honest(fault.by) {
+    for (scenario, honest) in honest(stand, fault.by) {
         let transports = occasions(fault, honest);
         let times = played_in.get(file(&scenario.id)).copied().unwrap_or_default();
         if transports.is_empty() || (alone || fault.is_control()) && acted && (times > 0 || played_in.len() >= ENOUGH) {
             continue;
         }
         *played_in.entry(file(&scenario.id)).or_default() += 1;
-        let results = play(fault.by, scenario, &transports, Some(fault));
+        let results = play(stand, fault.by, scenario, &transports, Some(fault));
         let before = wrong.len();
         wrong.extend(results.troubles.iter().map(|t| format!("{} over {}: {}", scenario.id, t.transport, t.what)));
         for played in &results.played {
@@ -221,10 +281,14 @@ fn caught(fault: &Fault) -> Result<(), String> {
             acted |= meant > 0;
             alone |= meant > 0 && others == 0;
         }
-        if let Some((_, _, why)) = ELSEWHERE
-            .iter()
-            .find(|(name, id, _)| *name == fault.name && [file(&scenario.id), &scenario.id].contains(id))
-        {
+        let here = |(name, id, _): &&(&str, &str, &str)| {
+            *name == fault.name && [file(&scenario.id), &scenario.id].contains(id)
+        };
+        let elsewhere = match stand {
+            Stand::Seat => ELSEWHERE.iter().find(here),
+            Stand::Watched => WATCHED_ELSEWHERE.iter().find(here),
+        };
+        if let Some((_, _, why)) = elsewhere {
             let whole = results.played.iter().any(|played| Acts::of(fault, played).any());
             match wrong.len() > before {
                 true => wrong.truncate(before),
@@ -236,7 +300,8 @@ fn caught(fault: &Fault) -> Result<(), String> {
     if !acted {
         return Err("no scenario gives it occasion".into());
     }
-    if !alone && !fault.is_control() {
+    // that a finding may stand alone is shown from a seat
+    if !alone && !fault.is_control() && stand == Stand::Seat {
         wrong.push(format!("it is not found by itself, in {played_in:?}\n{}", beside.join("\n")));
     }
     if wrong.is_empty() { Ok(()) } else { Err(wrong.join("\n")) }

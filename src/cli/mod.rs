@@ -11,6 +11,7 @@ mod interrupt;
 mod judge;
 mod lint;
 mod list;
+mod matrix;
 mod output;
 mod pair;
 mod parties;
@@ -49,6 +50,8 @@ enum Command {
     Pair(Box<pair::Arguments>),
     /// Judge captures without the peers: stored records, or what others recorded
     Judge(judge::Arguments),
+    /// Put every client together with every server, and show which of them understand each other
+    Matrix(Box<matrix::Arguments>),
     /// List the scenarios, with the seats and revisions they hold for
     List(list::Arguments),
     /// Check scenario files
@@ -95,6 +98,7 @@ pub fn main() -> ExitCode {
         Command::Driver(arguments) => driver::run(&arguments),
         Command::Attach(arguments) => attach::run(&arguments),
         Command::Pair(arguments) => pair::run(*arguments),
+        Command::Matrix(arguments) => matrix::run(*arguments),
         Command::Judge(arguments) => judge::run(arguments),
         Command::List(arguments) => list::run(&arguments),
         Command::Lint(arguments) => lint::run(&arguments),

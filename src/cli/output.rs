@@ -1,7 +1,7 @@
 //! What a run prints and writes at its end, and the exit code in the light of what is known of the peer.
 
 use super::screen;
-use crate::judge::Verdict;
+use crate::judge::{Outcome, Verdict};
 use crate::peer::baseline::Knowledge;
 use crate::report::{self, Style};
 use crate::run::baseline::{self, Applied, Coverage};
@@ -204,8 +204,9 @@ fn whole(results: &Results) -> bool {
 /// The exit code in the light of the baseline: what is expected fails nothing, and an entry that no longer holds does. A run
 /// that is `cut` short is not well because the little it found is known.
 fn expected(results: &Results, code: u8, applied: &Applied, strict: bool) -> u8 {
-    // what is claimed and not there is in no baseline
-    if results.unkept.is_empty() { in_the_light(code, applied, strict, !whole(results)) } else { code }
+    // what is claimed and not there is in no baseline, nor is that two cannot speak at all
+    let apart = results.played.iter().any(|p| matches!(p.judgement.outcome, Outcome::Apart { .. }));
+    if results.unkept.is_empty() && !apart { in_the_light(code, applied, strict, !whole(results)) } else { code }
 }
 
 fn in_the_light(code: u8, applied: &Applied, strict: bool, cut: bool) -> u8 {

@@ -47,7 +47,14 @@ impl ClientChoice {
         if let Some(line) = &self.driver {
             let driver = Command::parse(line, ".").map_err(|e| format!("--driver: {e}"))?;
             let words = vec!["--driver".to_owned(), line.clone()];
-            return Ok(ClientPeer { name: line.clone(), words, driver, revisions: Vec::new(), knowledge: None });
+            return Ok(ClientPeer {
+                name: line.clone(),
+                words,
+                driver,
+                revisions: Vec::new(),
+                knowledge: None,
+                unready: None,
+            });
         }
         match self.client.as_deref().unwrap_or(EMBEDDED) {
             EMBEDDED => embedded_client(),
@@ -88,7 +95,7 @@ impl ServerChoice {
             url: self.url.clone(),
         };
         let name = [&self.stdio, &self.http, &self.url].into_iter().flatten().next().cloned().unwrap_or_default();
-        Ok(ServerPeer { name, words, spec, revisions: Vec::new(), bound: Map::new(), knowledge: None })
+        Ok(ServerPeer { name, words, spec, revisions: Vec::new(), bound: Map::new(), knowledge: None, unready: None })
     }
 }
 
@@ -104,7 +111,14 @@ fn own(words: &[&str]) -> Result<Command, String> {
 /// The reference client, as a program of its own.
 pub(super) fn embedded_client() -> Result<ClientPeer, String> {
     let words = vec!["--client".to_owned(), EMBEDDED.to_owned()];
-    Ok(ClientPeer { name: EMBEDDED.into(), words, driver: own(&["drive"])?, revisions: played(), knowledge: None })
+    Ok(ClientPeer {
+        name: EMBEDDED.into(),
+        words,
+        driver: own(&["drive"])?,
+        revisions: played(),
+        knowledge: None,
+        unready: None,
+    })
 }
 
 /// The reference server, as a program of its own.
@@ -112,7 +126,15 @@ pub(super) fn embedded_server() -> Result<ServerPeer, String> {
     let words = vec!["--server".to_owned(), EMBEDDED.to_owned()];
     let (stdio, http) = (Some(own(&["serve"])?), Some(own(&["serve", "--http", crate::peer::config::PORT])?));
     let spec = ServerSpec { stdio, http, path: "/mcp".into(), url: None };
-    Ok(ServerPeer { name: EMBEDDED.into(), words, spec, revisions: played(), bound: Map::new(), knowledge: None })
+    Ok(ServerPeer {
+        name: EMBEDDED.into(),
+        words,
+        spec,
+        revisions: played(),
+        bound: Map::new(),
+        knowledge: None,
+        unready: None,
+    })
 }
 
 /// The client of a peer. `all`: the scenarios there are, unless some were selected.
@@ -125,7 +147,7 @@ pub(super) fn client(config: &Config, name: &str, all: Option<&Vec<Scenario>>) -
     };
     let words = vec!["--client".to_owned(), name.to_owned()];
     let knowledge = output::expectations(spec.baseline.as_deref(), spec.adjudications.as_deref(), all)?;
-    Ok(ClientPeer { name: name.to_owned(), words, driver, revisions: peer.revisions.clone(), knowledge })
+    Ok(ClientPeer { name: name.to_owned(), words, driver, revisions: peer.revisions.clone(), knowledge, unready: None })
 }
 
 /// The server of a peer. `all` as in [`client`].
@@ -139,6 +161,7 @@ pub(super) fn server(config: &Config, name: &str, all: Option<&Vec<Scenario>>) -
         revisions: peer.revisions.clone(),
         bound: peer.bound.clone(),
         knowledge,
+        unready: None,
     })
 }
 

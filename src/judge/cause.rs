@@ -85,7 +85,7 @@ impl Desk<'_> {
 
     /// Does it only follow from what the other party did or left undone, and not from anything of ours?
     pub(super) fn follows(&self, evidence: &Evidence) -> bool {
-        self.echoes(evidence) || self.held_back(evidence)
+        self.echoes(evidence) || self.held_back(evidence) || self.provoked(evidence)
     }
 
     /// Is it an answer that we kept for a step to which the course did not come?

@@ -3,6 +3,7 @@
 use super::evidence::Evidence;
 use super::finding::{Blame, Cleared, Finding, Judgement, Outcome, Verdict};
 use super::ledger::{self, Held, Ledger, severity};
+use super::versions::{self, Offers};
 use super::{monitors, outcome};
 use crate::conversation::{Conversation, Said};
 use crate::scenario::bind::Bind;
@@ -116,7 +117,8 @@ impl Desk<'_> {
         let proven = checks.iter().any(|c| c.verdict == Verdict::Pass);
         let verdict = match (worst, &outcome) {
             // understanding is asked for before all else, whatever word the specification has for what stood in its way
-            (Some(worst), Outcome::Missed { .. }) => worst.max(Verdict::Fail),
+            (Some(worst), Outcome::Missed { .. } | Outcome::Apart { .. }) => worst.max(Verdict::Fail),
+            (None, Outcome::Apart { .. }) => Verdict::Fail,
             (Some(worst), _) => worst,
             (None, Outcome::NotExercised { .. }) => Verdict::NotExercised,
             (None, _) if self.interrupted() => Verdict::Inconclusive,
@@ -247,7 +249,10 @@ impl Desk<'_> {
             let own = own.rev().max_by_key(|id| self.severity(id));
             let requirement = own.cloned();
             if self.asked_with_an_echo(deviation.event)
-                || requirement.is_none() && self.root(findings, deviation.party, deviation.event).is_some()
+                || self.provoked_at(findings, deviation.party, deviation.event)
+                || requirement.is_none()
+                    && (self.root(findings, deviation.party, deviation.event).is_some()
+                        || self.meanwhile(findings, deviation.party, deviation.event))
             {
                 continue;
             }
@@ -312,7 +317,8 @@ impl Desk<'_> {
                 Err((expected, found, event)) => {
                     // what a party did wrong before explains what the application got; a recommendation that was not
                     // followed does not
-                    if let Some(cause) = self.cause(findings).filter(|i| findings[*i].verdict >= Verdict::Fail) {
+                    let cause = self.cause(findings).filter(|i| findings[*i].verdict >= Verdict::Fail);
+                    if let Some(cause) = cause.or_else(|| self.misled(findings, event)) {
                         return Outcome::Missed { finding: cause };
                     }
                     let (verdict, blame) = match self.tests(Party::Client) {
@@ -339,6 +345,9 @@ impl Desk<'_> {
                 if self.interrupted() {
                     return Outcome::NotExercised { reason: "the run was interrupted before it".into() };
                 }
+                if let Some(Offers { client, server, .. }) = self.apart(gone) {
+                    return Outcome::Apart { client, server };
+                }
                 // a client cannot go on with a server that is not there any more
                 if (*party, gone) == (Party::Client, Some(Party::Server))
                     && let Some(mut finding) = self.left_early()
@@ -363,8 +372,13 @@ impl Desk<'_> {
                 if let Some(root) = root.or_else(stray).filter(|_| gone.is_none()) {
                     return Outcome::Missed { finding: root };
                 }
-                if let Some(root) = self.refused(findings, *party) {
+                let refused = self.refused(findings, *party);
+                if let Some(root) = refused.or_else(|| self.stopped_by(findings, *party, *event)) {
                     return Outcome::Missed { finding: root };
+                }
+                // a client may take another way, and what its application got says whether that was one
+                if self.both() && *party == Party::Client && outcome::served(self.trace, plan) {
+                    return Outcome::Reached { other_way: Some(format!("it was expected {expected}")) };
                 }
                 let (verdict, blame) = match (self.tests(*party), gone) {
                     (true, Some(other)) if other != *party && self.tests(other) => {
@@ -416,6 +430,13 @@ impl Desk<'_> {
                 missed(findings, finding)
             }
         }
+    }
+
+    /// What the two offered each other, if they have no revision in common and the client left for that.
+    fn apart(&self, gone: Option<Party>) -> Option<Offers> {
+        let both = self.tests(Party::Client) && self.tests(Party::Server);
+        let offers = versions::offers(&self.conversation).filter(|_| both && gone == Some(Party::Client))?;
+        (!offers.agreed && offers.client != offers.server).then_some(offers)
     }
 
     /// Who was gone when the course was complete, and should not have gone, or not so.

@@ -23,6 +23,10 @@ pub enum Verdict {
 }
 
 impl Verdict {
+    /// All, best first.
+    pub const ALL: [Verdict; 6] =
+        [Verdict::Pass, Verdict::NotExercised, Verdict::Warn, Verdict::Inconclusive, Verdict::Fail, Verdict::Error];
+
     /// The words for it.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -167,6 +171,13 @@ pub enum Outcome {
     Missed {
         /// Index into [`Judgement::findings`].
         finding: usize,
+    },
+    /// The two have no revision in common, and neither is at fault.
+    Apart {
+        /// What the client asked for.
+        client: String,
+        /// What the server answered.
+        server: String,
     },
     /// A precondition did not hold, or a legal choice of the peer led elsewhere.
     NotExercised {

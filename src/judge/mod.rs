@@ -10,9 +10,11 @@ pub mod live;
 pub mod monitor;
 pub mod monitors;
 mod outcome;
+mod provoked;
 pub mod schema_check;
 pub mod shapes;
 pub mod stamp;
+pub mod versions;
 pub mod window;
 
 pub use evidence::{Evidence, Shown};

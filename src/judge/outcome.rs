@@ -16,6 +16,13 @@ pub(super) fn binds(catalogue: &Catalogue, requirement: &str, party: Party) -> b
     }
 }
 
+/// Did the application see all that it was promised, and was it promised anything?
+pub(super) fn served(trace: &Trace, plan: &Plan) -> bool {
+    let actions = plan.actions_with(trace.header.seat.ours(), &trace.header.choices);
+    let seen = trace.header.captured.iter().any(|kind| kind == "saw");
+    seen && actions.iter().any(|action| action.sees.is_some()) && application(trace, plan).is_ok()
+}
+
 /// Compares what the application saw with what the step says that answers it.
 ///
 /// # Errors

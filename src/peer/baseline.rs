@@ -113,6 +113,8 @@ pub struct Scope {
     pub revision: Option<Revision>,
     /// Only at this place of a message, a JSON pointer.
     pub pointer: Option<String>,
+    /// Only where two programs are put together, neither of them ours.
+    pub pair: bool,
     /// It does not show in every run (a race), so it is never stale.
     pub sometimes: bool,
     /// `file:line:column` of the entry.
@@ -330,9 +332,10 @@ fn scope(f: &mut Fields<'_, '_>, source: &Arc<Source>, scenarios: &[&str], found
         transports.extend(transport(&name, fields::span(node), found));
     }
     let (pointer, sometimes) = (f.text("pointer", found), f.flag("sometimes", found));
+    let pair = f.flag("pair", found);
     let (line, column) = source.line_column(f.span().start);
     let place = format!("{}:{line}:{column}", source.name);
-    Some(Scope { key: key?, scenario, transports, revision, pointer, sometimes, place })
+    Some(Scope { key: key?, scenario, transports, revision, pointer, pair, sometimes, place })
 }
 
 fn transport(name: &str, at: Span, found: &mut Diagnostics) -> Option<Transport> {

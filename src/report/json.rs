@@ -97,7 +97,7 @@ fn play(played: &Played) -> Value {
 }
 
 /// The members that a finding has itself, then where it is and what it rests on.
-fn finding(trace: &Trace, finding: &Finding) -> Value {
+pub(super) fn finding(trace: &Trace, finding: &Finding) -> Value {
     let mut value = serde_json::to_value(finding).unwrap_or(Value::Null);
     let Value::Object(members) = &mut value else { return value };
     let revision = trace.header.revision;

@@ -9,6 +9,7 @@ pub mod exit;
 mod facts;
 pub mod json;
 pub mod known;
+pub mod matrix;
 pub mod mermaid;
 mod page;
 mod reading;

@@ -208,6 +208,10 @@ fn outcome(judgement: &Judgement, revision: Revision) -> String {
             }
             None => "The two did not understand each other.".into(),
         },
+        Outcome::Apart { client, server } => format!(
+            "The two have no revision in common: the client asked for {client}, the server answered {server}, and the client \
+             left. Neither is at fault."
+        ),
         Outcome::NotExercised { reason } => {
             format!("Whether the two understand each other was not exercised: {reason}.")
         }
@@ -341,7 +345,7 @@ pub fn proven(results: &Results, summary: &Summary, verbose: bool) -> String {
             said.push(format!("{} {word}", of(verdict)));
         }
     }
-    let missed = results.played.iter().filter(|p| matches!(p.judgement.outcome, Outcome::Missed { .. })).count();
+    let missed = results.played.iter().filter(|p| missed(&p.judgement.outcome)).count();
     if missed > 0 {
         said.push(format!("{} missed", count(missed, "outcome")));
     }
@@ -361,6 +365,11 @@ pub fn proven(results: &Results, summary: &Summary, verbose: bool) -> String {
         n => format!("; {n} others of the catalogue were tried by nothing here"),
     };
     format!("{}{untried}", said.join(", "))
+}
+
+/// Did the two not understand each other?
+fn missed(outcome: &Outcome) -> bool {
+    matches!(outcome, Outcome::Missed { .. } | Outcome::Apart { .. })
 }
 
 /// How many requirements were proven by nothing but a deadline or a settle.

@@ -102,7 +102,8 @@ pub fn apply(results: &Results, known: &[Known], adjudicated: &[Adjudicated], co
             let mut found = [None, None];
             for (kind, (scopes, found)) in scopes.iter().zip(&mut found).enumerate() {
                 for (i, scope) in scopes.iter().enumerate() {
-                    if scope.covers(&played.scenario, transport, results.revision, finding) {
+                    let here = !scope.pair || results.seat == Seat::Observer;
+                    if here && scope.covers(&played.scenario, transport, results.revision, finding) {
                         matched.insert((kind, i, transport));
                         found.get_or_insert(i);
                     }
@@ -126,7 +127,7 @@ pub fn apply(results: &Results, known: &[Known], adjudicated: &[Adjudicated], co
 /// Does the entry no longer hold? `on`: where it was matched.
 fn stale(scope: &Scope, on: &[Transport], results: &Results, coverage: Coverage) -> Option<Stale> {
     // what a partner gives no occasion to is not mended
-    if scope.sometimes || results.seat == Seat::Observer || !applies(scope, results) {
+    if scope.sometimes || scope.pair || results.seat == Seat::Observer || !applies(scope, results) {
         return None;
     }
     let missing: Vec<Transport> = if scope.transports.is_empty() {

@@ -13,7 +13,7 @@ use crate::scenario::fresh;
 use crate::scenario::model::Needed;
 use crate::scenario::plan::Plan;
 use crate::seat::alone::Moved;
-use crate::seat::deviation::Deviation;
+use crate::seat::deviation::{Deviation, Teller};
 use crate::seat::host::Host;
 use crate::seat::{Play, cast, director, own, watch};
 use crate::spec::{self, Revision, methods};
@@ -168,7 +168,7 @@ pub async fn play(play: &Play, deviations: Deviations, seed: u64) -> Trace {
     let events = match play.seat {
         Seat::Client => {
             let (near, far) = ends(transport, play.seat, policy);
-            let host = tokio::spawn(hosted(Box::new(server), deviations.server).run(far, stopped.clone()));
+            let host = tokio::spawn(hosted(Box::new(server), deviations.server, None).run(far, stopped.clone()));
             let mut engine = client_of(play, Surroundings::fixed(seed), deviations.client_setup);
             let mut seeds = seed..;
             let mut further = further_clients(play, &mut || Surroundings::fixed(seeds.next().unwrap_or(seed)));
@@ -176,7 +176,7 @@ pub async fn play(play: &Play, deviations: Deviations, seed: u64) -> Trace {
         }
         Seat::Server => {
             let (near, far) = ends(transport, play.seat, policy);
-            let mut driven = driven(near, seed, &deviations, stopped.clone());
+            let mut driven = driven(near, seed, &deviations, None, stopped.clone());
             let mut engine = server;
             let client = moved(play, &mut driven.mover);
             let ended = own::play(play, &mut engine, &mut [], far, Some(Moved::Driven(client)), stopped).await;
@@ -184,8 +184,11 @@ pub async fn play(play: &Play, deviations: Deviations, seed: u64) -> Trace {
         }
         Seat::Observer => {
             let (near, tap, far) = tapped(transport, policy);
-            let mut driven = driven(near, seed, &deviations, stopped.clone());
-            let server = tokio::spawn(hosted(Box::new(server), deviations.server).run(far, stopped.clone()));
+            // what a fault did stands in the record as if it had been written on the standard error
+            let teller = tap.feed().map(Teller::Record);
+            let mut driven = driven(near, seed, &deviations, teller.clone(), stopped.clone());
+            let host = hosted(Box::new(server), deviations.server, teller);
+            let server = tokio::spawn(host.run(far, stopped.clone()));
             let ended = watch::watch(play, tap, moved(play, &mut driven.mover), stopped).await;
             let (ended, _) = ended.client_left().await;
             let over = async {
@@ -200,13 +203,19 @@ pub async fn play(play: &Play, deviations: Deviations, seed: u64) -> Trace {
 }
 
 /// The reference client at that end of a connection.
-fn driven(near: Link, seed: u64, deviations: &Deviations, stop: tokio::sync::watch::Receiver<bool>) -> Driven {
+fn driven(
+    near: Link,
+    seed: u64,
+    deviations: &Deviations,
+    teller: Option<Teller>,
+    stop: tokio::sync::watch::Receiver<bool>,
+) -> Driven {
     let clients = Reference {
         surroundings: move || Surroundings::fixed(seed),
         connect: Ready(Some(near)),
         change: deviations.client_setup,
         fault: deviations.client.clone(),
-        teller: None,
+        teller,
     };
     Driven::start(clients, stop)
 }
@@ -287,9 +296,9 @@ fn http_server(acceptor: Acceptor, numbers: &Numbers, policy: ServerPolicy) -> L
     )))
 }
 
-fn hosted(engine: Box<dyn Engine>, fault: Option<Fault>) -> Host {
+fn hosted(engine: Box<dyn Engine>, fault: Option<Fault>, teller: Option<Teller>) -> Host {
     let mut host = Host::honest(engine);
-    host.deviation = fault.map(|fault| Deviation::new(fault, None));
+    host.deviation = fault.map(|fault| Deviation::new(fault, teller));
     host
 }
 

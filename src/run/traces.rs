@@ -73,6 +73,12 @@ fn write_one(folder: &Path, played: &Played, taken: &mut BTreeSet<String>) -> Re
         .map_err(|e| format!("cannot write the record {}: {e}", path.display()))
 }
 
+/// The names of the files of these plays.
+pub fn names<'a>(plays: impl IntoIterator<Item = &'a Played>) -> Vec<String> {
+    let mut taken = BTreeSet::new();
+    plays.into_iter().map(|played| format!("{}.ndjson", free(&slug(&played.name()), &mut taken))).collect()
+}
+
 /// The name, with a number where it is taken already. Some file systems do not tell capitals from small letters.
 fn free(name: &str, taken: &mut BTreeSet<String>) -> String {
     let numbered = (2_u32..).map(|n| format!("{name}_{n}"));
@@ -81,7 +87,8 @@ fn free(name: &str, taken: &mut BTreeSet<String>) -> String {
 }
 
 /// A name that every file system takes.
-fn slug(name: &str) -> String {
+#[must_use]
+pub fn slug(name: &str) -> String {
     let mut slug = String::new();
     for c in name.chars() {
         match c {

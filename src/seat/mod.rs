@@ -13,6 +13,7 @@ pub mod front;
 mod gate;
 pub mod host;
 pub mod leave;
+mod needs;
 pub mod own;
 pub mod recorder;
 pub(crate) mod refusal;

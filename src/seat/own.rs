@@ -7,12 +7,10 @@ use super::company::Company;
 use super::director::Director;
 use super::gate::{Gate, Noted};
 use super::leave::Ended;
-use super::{Play, Recorder, cast};
+use super::{Play, Recorder, cast, needs};
 use crate::peer::driver::Report;
 use crate::reference::{Effect, Engine, Proposal, Route, SessionKey};
-use crate::scenario::model::{Need, Needed};
 use crate::scenario::play::{Due, Parcel, Ruling, Sending};
-use crate::spec::methods;
 use crate::trace::Transport;
 use crate::trace::event::{Body, EndReason, StreamId, StreamKind};
 use crate::transport::{Link, LinkEvent, LinkWhat, Order, SendOrder};
@@ -507,22 +505,10 @@ impl Stage<'_, '_> {
 
     /// A client that does not declare what the file needs of it is not asked for it.
     fn declared(&mut self, message: &Message) {
-        if self.ours == Party::Client || message.method() != Some("initialize") {
+        if self.ours == Party::Client {
             return;
         }
-        let declared = message.params().get("capabilities").unwrap_or(&Value::Null);
-        let lacks = |need: &&Need| match (&need.what, need.party) {
-            (Needed::Capability(path), Party::Client) => !methods::declared(declared, path),
-            (Needed::Lack(path), Party::Client) => methods::declared(declared, path),
-            _ => false,
-        };
-        let reason = match self.play.plan.scenario().needs.iter().find(lacks).map(|need| &need.what) {
-            Some(Needed::Capability(path)) => format!("the client does not declare the capability {path}"),
-            Some(Needed::Lack(path)) => {
-                format!("the client declares the capability {path}, and this is about clients that do not")
-            }
-            _ => return,
-        };
+        let Some(reason) = needs::lacking(self.play, message) else { return };
         self.gone.get_or_insert(EndReason::NotApplicable { reason });
     }
 

@@ -3,11 +3,13 @@
 use super::director::{Client, Director};
 use super::leave::Ended;
 use super::own::raised;
-use super::{Play, Recorder};
+use super::{Play, Recorder, needs};
 use crate::trace::Transport;
 use crate::trace::event::{Body, Closing, EndReason};
 use crate::transport::{Link, LinkWhat};
-use crate::wire::Party;
+use crate::wire::json::Limits;
+use crate::wire::{Message, Party};
+use bytes::Bytes;
 use std::time::Duration;
 use tokio::sync::watch;
 
@@ -69,6 +71,12 @@ pub async fn watch<'m>(
                 Some(event) => match event.what {
                     LinkWhat::Record(body) => {
                         gone.sees(&body, transport, now);
+                        if let Body::Message { from: Party::Client, text, .. } = &body {
+                            let message = Message::read(Bytes::from(text.bytes()), &Limits::default());
+                            // one that does not declare what the file needs of it will not be asked for it
+                            let lacking = needs::lacking(play, &message);
+                            ended = ended.or(lacking.map(|reason| EndReason::NotApplicable { reason }));
+                        }
                         recorder.record(body);
                     }
                     LinkWhat::SessionClosed => gone.is(Party::Client, "it ended the session"),

@@ -70,17 +70,14 @@ impl Between<'_> {
         let hangs = ended.driver_hangs();
         let (ended, left) = ended.client_left().await;
         let finished = ended.finished();
-        // of one that has failed already it is not asked how it leaves
-        let patience = finished.then(|| LEAVES.max(ended.first_heard() * SLACK));
+        let input = LEAVES.max(ended.first_heard() * SLACK);
         let over = async {
             let client = self.drivers.back(driver, left && !hangs);
             let server = async {
                 match served {
                     Served::Pipes(process, _kept) => {
-                        let usual = Ladder::default();
-                        let input = patience.unwrap_or(usual.input);
                         // how it ends is told through the link
-                        let _ = process.stop(&Ladder { input, ..usual }).await;
+                        let _ = process.stop(&Ladder { input, ..Ladder::default() }).await;
                     }
                     Served::Listening(hosted) => self.standing.back(*hosted, finished && left).await,
                 }

@@ -2,8 +2,9 @@
 
 mod between;
 mod play;
+pub mod since;
 mod standing;
-pub mod versions;
+pub mod sum;
 
 use super::agenda::{Agenda, Closed, skipped};
 use super::crew::crew;
@@ -11,8 +12,10 @@ use super::drivers::Drivers;
 use super::foreign::Foreign;
 use super::server::Servers as _;
 use super::survey::{self, Offer};
-use super::{Played, Results, Skipped};
+use super::{Results, Skipped};
 use crate::judge;
+use crate::judge::finding::Blame;
+use crate::judge::versions::Offers;
 use crate::peer::baseline::{FindingKey, Knowledge};
 use crate::peer::config::ServerSpec;
 use crate::peer::process::Command;
@@ -26,11 +29,10 @@ use between::Between;
 use play::{Came, Pair};
 use serde_json::{Map, Value};
 use standing::Standing;
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
+use sum::Sum;
 use tokio::sync::watch::Receiver;
-use versions::Offers;
 
 /// A client, as it takes part.
 #[derive(Debug, Clone)]
@@ -45,6 +47,8 @@ pub struct ClientPeer {
     pub revisions: Vec<Revision>,
     /// What is known of it.
     pub knowledge: Option<Knowledge>,
+    /// Why it cannot be started, and what to do.
+    pub unready: Option<String>,
 }
 
 /// A server, as it takes part.
@@ -62,6 +66,8 @@ pub struct ServerPeer {
     pub bound: Map<String, Value>,
     /// What is known of it.
     pub knowledge: Option<Knowledge>,
+    /// Why it cannot be started, and what to do.
+    pub unready: Option<String>,
 }
 
 /// What is known of a pair: what is known of each of them, since every finding says whose fault it is.
@@ -120,6 +126,8 @@ pub struct Cell {
     pub fleeting: Vec<Fleeting>,
     /// How long its plays took together.
     pub took: Duration,
+    /// What it came to.
+    pub sum: Sum,
 }
 
 /// A finding that did not come again.
@@ -148,6 +156,12 @@ pub struct Matrix {
     pub cells: Vec<Cell>,
     /// Was it interrupted by the user?
     pub interrupted: bool,
+    /// The scenarios that were to be played in one of the revisions, by their ids.
+    pub scenarios: Vec<String>,
+    /// What was chosen, in the words of who chose.
+    pub chosen: String,
+    /// How long all took.
+    pub took: Duration,
 }
 
 impl Matrix {
@@ -195,12 +209,22 @@ pub async fn matrix(
         revisions: options.revisions.clone(),
         cells: Vec::new(),
         interrupted: false,
+        scenarios: Vec::new(),
+        chosen: String::new(),
+        took: Duration::ZERO,
     };
+    let began = tokio::time::Instant::now();
     let drivers: Vec<Drivers> =
         clients.iter().map(|c| Drivers::new(c.driver.clone(), options.program.clone())).collect();
     let of = options.revisions.len() * servers.len() * options.transports.len();
     let mut done = 0;
     for revision in options.revisions.iter().copied() {
+        let agenda = Agenda { seat: Seat::Observer, revision, patience: options.patience };
+        for scenario in agenda.chosen(scenarios) {
+            if !matrix.scenarios.contains(&scenario.id) {
+                matrix.scenarios.push(scenario.id.clone());
+            }
+        }
         for server in servers {
             for transport in options.transports.iter().copied() {
                 if !*interrupted.borrow() {
@@ -216,12 +240,17 @@ pub async fn matrix(
                     options,
                     interrupted: &interrupted,
                 };
-                matrix.cells.extend(column.play(scenarios, random).await);
+                let cells = column.play(scenarios, random).await;
+                matrix.cells.extend(cells.into_iter().zip(clients).map(|(mut cell, client)| {
+                    cell.sum = Sum::of(&cell, &knowledge(client, server).unwrap_or_default());
+                    cell
+                }));
             }
         }
     }
     futures_util::future::join_all(drivers.iter().map(Drivers::stop)).await;
     matrix.interrupted = *interrupted.borrow();
+    matrix.took = began.elapsed();
     matrix
 }
 
@@ -271,6 +300,12 @@ impl Column<'_> {
             cells.iter_mut().for_each(|cell| cell.results.interrupted = true);
             return cells;
         }
+        if let Some(why) = &self.server.unready {
+            let closed = unready(&self.server.name, why);
+            all(&mut cells, &closed.what);
+            cells.iter_mut().for_each(|cell| cell.results.troubles.push(closed.clone().trouble(self.transport)));
+            return cells;
+        }
         let offer = match self.survey().await {
             Ok(Some(offer)) => Some(offer),
             Ok(None) => {
@@ -292,6 +327,12 @@ impl Column<'_> {
                 cell.unclaimed(client, self.server);
                 let reason = format!("harness.toml does not say that {} speaks {}", client.name, self.revision);
                 cell.results.skipped.extend(held.iter().map(|s| skipped(s, self.transport, &reason)));
+                continue;
+            }
+            if let Some(why) = &client.unready {
+                let closed = unready(&client.name, why);
+                cell.results.skipped.extend(held.iter().map(|s| skipped(s, self.transport, &closed.what)));
+                cell.results.troubles.push(closed.trouble(self.transport));
                 continue;
             }
             for scenario in &held {
@@ -349,7 +390,17 @@ impl Column<'_> {
         let results = Results::new(Seat::Observer, &pair(&client.name, &self.server.name), self.revision);
         let (client, server) = (client.name.clone(), self.server.name.clone());
         let (transport, revision) = (self.transport, self.revision);
-        Cell { client, server, transport, revision, results, offers: None, fleeting: Vec::new(), took: Duration::ZERO }
+        Cell {
+            client,
+            server,
+            transport,
+            revision,
+            results,
+            offers: None,
+            fleeting: Vec::new(),
+            took: Duration::ZERO,
+            sum: Sum::nothing(),
+        }
     }
 
     /// What the server offers; `None` if the user interrupted before it said so. When it cannot be told: why, and the
@@ -387,6 +438,11 @@ impl Column<'_> {
     }
 }
 
+/// That a peer cannot be started.
+fn unready(name: &str, why: &str) -> Closed {
+    Closed { what: format!("{name} was not run: {why}"), stderr: None, blame: Blame::Environment }
+}
+
 impl Cell {
     /// What the two are said to speak, where that has nothing in common.
     fn unclaimed(&mut self, client: &ClientPeer, server: &ServerPeer) {
@@ -396,21 +452,5 @@ impl Cell {
             let (client, server) = (said(&client.revisions), said(&server.revisions));
             self.offers = Some(Offers { client, server, agreed: false });
         }
-    }
-
-    /// How often each verdict was given.
-    #[must_use]
-    pub fn verdicts(&self) -> BTreeMap<judge::Verdict, usize> {
-        let mut verdicts = BTreeMap::new();
-        for played in &self.results.played {
-            *verdicts.entry(played.judgement.verdict).or_insert(0) += 1;
-        }
-        verdicts
-    }
-
-    /// The play of that name (see [`Played::name`]).
-    #[must_use]
-    pub fn play(&self, name: &str) -> Option<&Played> {
-        self.results.played.iter().find(|played| played.name() == name)
     }
 }

@@ -1,10 +1,11 @@
 //! The plays of one pair: what they tell each other, and when enough is enough.
 
 use super::between::{self, Between};
-use super::versions::{Offers, offers};
 use super::{Cell, ClientPeer, Fleeting, Options, ServerPeer};
-use crate::judge;
+use crate::conversation::Conversation;
 use crate::judge::finding::Blame;
+use crate::judge::versions::{Offers, offers};
+use crate::judge::{self, Outcome};
 use crate::peer::baseline::FindingKey;
 use crate::peer::words;
 use crate::run::agenda::{Closed, skipped};
@@ -102,7 +103,7 @@ impl<'a> Pair<'a> {
         }
         let left = self.options.cell_time.saturating_sub(self.state.borrow().took);
         if left.is_zero() {
-            return skip(&self.over());
+            return skip(&self.over(transport));
         }
         let paced = self.paced(play.clone());
         let began = Instant::now();
@@ -110,11 +111,15 @@ impl<'a> Pair<'a> {
         self.state.borrow_mut().took += began.elapsed();
         match came {
             Ok(Some(played)) => {
-                self.note(&played, transport, play.revision);
-                Came::Played(Box::new(played))
+                self.note(&played, transport);
+                match self.other_revision(&played, play.revision) {
+                    // what it shows is of that one
+                    Some(reason) => skip(&reason),
+                    None => Came::Played(Box::new(played)),
+                }
             }
             Ok(None) if *self.interrupted.borrow() => Came::Interrupted,
-            Ok(None) => skip(&self.over()),
+            Ok(None) => skip(&self.over(transport)),
             Err(Unready::NeverCame(how)) => {
                 let reason = format!("the client never connected: {how}");
                 self.state.borrow_mut().given_up.get_or_insert((reason.clone(), None));
@@ -130,8 +135,11 @@ impl<'a> Pair<'a> {
     }
 
     /// The time of the cell is over.
-    fn over(&self) -> String {
-        format!("the time of the cell, {} s, was over", self.options.cell_time.as_secs())
+    fn over(&self, transport: Transport) -> String {
+        let what = format!("the time of the cell, {} s, was over", self.options.cell_time.as_secs());
+        let closed = Closed { what: what.clone(), stderr: None, blame: Blame::Environment };
+        self.state.borrow_mut().given_up.get_or_insert((what.clone(), Some(closed.trouble(transport))));
+        what
     }
 
     /// With the patience that the two have earned.
@@ -212,20 +220,28 @@ impl<'a> Pair<'a> {
         Ok(Some((Played { scenario: id, title: scenario.title.clone(), trace, judgement, again }, used)))
     }
 
+    /// Why a play says nothing of that revision: the two agreed on another one.
+    fn other_revision(&self, played: &Played, revision: Revision) -> Option<String> {
+        let offers = offers(&Conversation::of(&played.trace.header, &played.trace.events))?;
+        if !offers.agreed || offers.server == revision.as_str() {
+            return None;
+        }
+        let reason = format!("the two agreed on {}, not on {revision}", offers.server);
+        let mut state = self.state.borrow_mut();
+        state.given_up.get_or_insert((reason.clone(), None));
+        state.offers.get_or_insert(offers);
+        Some(reason)
+    }
+
     /// Learns from a play.
-    fn note(&self, played: &Played, transport: Transport, revision: Revision) {
+    fn note(&self, played: &Played, transport: Transport) {
         let mut state = self.state.borrow_mut();
         for pace in &mut state.paces {
             pace.note(&played.trace);
         }
-        if let Some(offers) = offers(&played.trace).filter(|o| !o.agreed || o.server != revision.as_str())
-            && offers.client != offers.server
-        {
-            let what = match offers.agreed {
-                true => format!("the two agreed on {}, not on {revision}", offers.server),
-                false => format!("the client offers {}, the server answers {}", offers.client, offers.server),
-            };
-            state.given_up.get_or_insert((format!("no common revision: {what}"), None));
+        if let Outcome::Apart { client, server } = &played.judgement.outcome {
+            let offers = Offers { client: client.clone(), server: server.clone(), agreed: false };
+            state.given_up.get_or_insert(("the two have no revision in common".to_owned(), None));
             state.offers.get_or_insert(offers);
         }
         match played.trace.end() {
