@@ -14,7 +14,7 @@ const SLACK: u32 = 20;
 const LEAST: Duration = Duration::from_secs(1);
 
 /// So much of one run may pass in waiting for what never comes; then the peer is given up.
-pub const MOST_WAITED: Duration = Duration::from_secs(60);
+pub const MOST_WAITED: Duration = Duration::from_secs(25);
 
 /// What a peer has shown so far.
 #[derive(Debug, Clone, Copy)]
@@ -136,7 +136,7 @@ mod tests {
     #[test]
     fn a_run_does_not_wait_for_ever() {
         let mut pace = Pace::new(Patience::default());
-        for _ in 0..11 {
+        for _ in 0..4 {
             pace.note(&play(1, true));
             assert!(!pace.spent());
         }
