@@ -249,7 +249,8 @@ fn a_folder_is_judged_file_by_file() {
     assert!(came.err.contains("b.jsonl: line 1: this begins neither"), "{}", came.err);
     assert_eq!(findings(&report), ["a.jsonl: base.request.id-unique of the client at 8"]);
     let report: Value = serde_json::from_slice(&std::fs::read(&report).unwrap()).unwrap();
-    assert_eq!(report["plays"].as_array().unwrap().len(), 2);
+    // a, c, and the one in the folder inside
+    assert_eq!(report["plays"].as_array().unwrap().len(), 3);
     assert_eq!(report["summary"]["exit_code"], 1);
     let schema: Value = serde_json::from_str(include_str!("../schemas/report.schema.json")).unwrap();
     let schema = jsonschema::options().offline().build(&schema).unwrap();

@@ -37,6 +37,8 @@ const AHEAD_BYTES: usize = 4 << 20;
 const LISTEN: Duration = Duration::from_millis(50);
 /// The endings of the files in a folder that are captures.
 const ENDINGS: [&str; 2] = ["ndjson", "jsonl"];
+/// Folders in folders are looked into so deep.
+const DEEPEST: usize = 16;
 
 /// What was judged, and what could not be.
 #[derive(Debug)]
@@ -165,13 +167,22 @@ fn files(paths: &[PathBuf]) -> (Vec<PathBuf>, Vec<String>) {
     (files, unread)
 }
 
+/// All captures in the folder and in those inside it, so many levels deep; links to folders are not followed.
 fn inside(folder: &Path) -> Result<Vec<PathBuf>, String> {
-    let cannot = |e: io::Error| format!("cannot read the folder {}: {e}", folder.display());
     let mut found = Vec::new();
-    for entry in std::fs::read_dir(folder).map_err(cannot)? {
-        let path = entry.map_err(cannot)?.path();
-        if path.is_file() && path.extension().is_some_and(|e| ENDINGS.iter().any(|ending| e == *ending)) {
-            found.push(path);
+    let mut open = vec![(folder.to_path_buf(), 0)];
+    while let Some((within, depth)) = open.pop() {
+        let cannot = |e: io::Error| format!("cannot read the folder {}: {e}", within.display());
+        for entry in std::fs::read_dir(&within).map_err(cannot)? {
+            let entry = entry.map_err(cannot)?;
+            let path = entry.path();
+            if entry.file_type().map_err(cannot)?.is_dir() {
+                if depth < DEEPEST {
+                    open.push((path, depth + 1));
+                }
+            } else if path.is_file() && path.extension().is_some_and(|e| ENDINGS.iter().any(|ending| e == *ending)) {
+                found.push(path);
+            }
         }
     }
     found.sort();
