@@ -102,7 +102,7 @@ impl Astray<'_> {
     /// is astray; it belongs to a round trip that is; or it carries what does.
     fn leads_to(&self, event: u32) -> bool {
         if let Some(said) = self.said_at(event) {
-            return self.answered_by(said);
+            return self.answered_by(said) || self.reported_by(said);
         }
         let Some(Body::HttpRequest { .. } | Body::HttpResponse { .. }) = self.desk.body(event) else { return false };
         let beside = self.events.iter().any(|at| *at < event && self.desk.same_round_trip(*at, event));
@@ -120,6 +120,15 @@ impl Astray<'_> {
         self.at(asked.event)
             || self.events.iter().any(|at| *at < said.event && self.nested(asked).contains(at))
             || self.events.iter().any(|at| *at < said.event && self.desk.same_request(*at, asked))
+    }
+
+    /// Is that message progress under a token that is astray? Of two requests with one token it cannot be told which is meant.
+    fn reported_by(&self, said: &Said) -> bool {
+        let report = said.method.as_deref() == Some("notifications/progress");
+        let Some(token) = said.message.params().get("progressToken").filter(|_| report) else { return false };
+        let asked = self.events.iter().filter_map(|at| self.said_at(*at));
+        let mut given = asked.filter_map(|asked| asked.message.params().pointer("/_meta/progressToken"));
+        given.any(|given| given == token)
     }
 
     /// Is it for something that is astray that a request has no answer?
