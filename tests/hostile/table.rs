@@ -108,7 +108,8 @@ pub(crate) fn rows() -> Vec<Row> {
         row(Web("never answers"), 4, &["it did not answer `initialize` within"]).whole(),
         row(Pipes("hangs after initialize"), 1, &["it did not answer `tools/list` within"]).whole(),
         row(Web("hangs after initialize"), 1, &["it did not answer `tools/list` within"]).whole(),
-        row(Pipes("hangs from the fourth message"), 1, &["it was given up"]).whole(),
+        // what needs only three messages is well before it hangs
+        row(Pipes("hangs from the fourth message"), 1, &["it was given up"]).whole().understood(),
         row(Web("hangs from the fourth message"), 1, &["it was given up"]).whole(),
         row(Pipes("hangs on a call"), 1, &["the server is at fault"]),
         row(Web("hangs on a call"), 1, &["the server is at fault"]),
