@@ -14,7 +14,7 @@ const RANGES: usize = 4096;
 /// So many scopes: sessions by party.
 const SCOPES: usize = 4096;
 /// So many hashes of a sort.
-const HASHES: usize = 16_384;
+const HASHES: usize = 8_192;
 /// So many ids of tasks are kept to see what they have in common.
 pub const TASK_IDS: usize = 100;
 
